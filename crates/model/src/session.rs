@@ -1,0 +1,186 @@
+//! Sessions and their tracks, as `session.json` and the manifest have them.
+
+use crate::{Hash, RecordingId, SessionId, Span, Timestamp, TrackId, UtcTime};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How much of a session is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retention {
+    /// All of it.
+    KeepAll,
+    /// What lies within this long before its newest instant: the replay buffer.
+    Window(Duration),
+}
+
+/// Which tracks a session writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// One composited picture, and the sound.
+    Program,
+}
+
+/// What a track carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrackKind {
+    /// The composited picture.
+    Program,
+    /// A microphone alone.
+    Microphone,
+    /// What the speakers play, alone.
+    SystemAudio,
+    /// All sound together.
+    Mix,
+}
+
+impl TrackKind {
+    /// Whether it is sound.
+    pub fn is_audio(self) -> bool {
+        match self {
+            Self::Program => false,
+            Self::Microphone | Self::SystemAudio | Self::Mix => true,
+        }
+    }
+}
+
+/// A track, as people and players need to know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackInfo {
+    /// Its name within the session.
+    pub id: TrackId,
+    /// What it carries.
+    pub kind: TrackKind,
+    /// The source's name for people, such as a microphone's.
+    pub label: String,
+    /// Its init segments in the order of use. Chunks do not name theirs, so this is how a rebuilt index knows.
+    pub inits: Vec<InitUse>,
+}
+
+/// From which chunk on a track uses an init segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitUse {
+    /// The init segment.
+    pub hash: Hash,
+    /// Index of the first chunk that needs it.
+    pub first_index: u32,
+}
+
+/// Why there is nothing, or nothing real, in a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// Somebody pressed pause.
+    Paused,
+    /// The machine slept.
+    Slept,
+    /// The engine was held up: stopped, starved, or its disk stalled.
+    Stalled,
+    /// The device went away, or its permission did.
+    DeviceLost,
+    /// The device delivered nothing for a while, or samples were lost on the way.
+    SamplesLost,
+    /// The encoder failed.
+    EncoderFailed,
+}
+
+/// A span without samples. A session-wide gap is skipped when the session is flattened; a track's gap stays, as
+/// silence or as the last picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The track, or none for the whole session.
+    pub track: Option<TrackId>,
+    /// When.
+    pub span: Span,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// How far a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// Being written.
+    Recording,
+    /// Ended in order: no more will come.
+    Finalized,
+    /// Ended by a crash, found and closed by the next start.
+    Recovered,
+}
+
+/// What is known about a session besides its chunks. `session.json` is this, so that a lost index can be rebuilt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionMeta {
+    /// Version of this document: 1.
+    pub version: u32,
+    /// The session.
+    pub id: SessionId,
+    /// The recording that it belongs to.
+    pub recording: RecordingId,
+    /// At most 200 characters.
+    pub title: String,
+    /// At most 2,000 characters.
+    pub description: String,
+    /// Free keys and values.
+    pub metadata: BTreeMap<String, String>,
+    /// Which tracks it writes.
+    pub mode: Mode,
+    /// How much of it is kept.
+    pub retention: Retention,
+    /// Wall clock at time zero.
+    pub started_at: UtcTime,
+    /// Length of a chunk.
+    pub chunk: Duration,
+    /// How far it has come.
+    pub state: SessionState,
+    /// Its tracks.
+    pub tracks: Vec<TrackInfo>,
+    /// What is missing, and why.
+    pub gaps: Vec<Gap>,
+    /// After a crash: at most this much is missing at the end.
+    pub lost: Option<Duration>,
+}
+
+impl SessionMeta {
+    /// The version that this code writes, and the newest that it reads.
+    pub const VERSION: u32 = 1;
+
+    /// The session-wide gaps in order, which flattening skips.
+    pub fn session_gaps(&self) -> impl Iterator<Item = Span> + '_ {
+        self.gaps.iter().filter(|gap| gap.track.is_none()).map(|gap| gap.span)
+    }
+}
+
+/// The chunks of one track, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackManifest {
+    /// The track.
+    pub track: TrackInfo,
+    /// Its sealed chunks, by index.
+    pub chunks: Vec<crate::Chunk>,
+}
+
+/// The ordered list of a session's inits and chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// What is known besides.
+    pub meta: SessionMeta,
+    /// One for each track.
+    pub tracks: Vec<TrackManifest>,
+}
+
+impl Manifest {
+    /// From the earliest to the latest instant of any track; empty where there are no chunks.
+    pub fn span(&self) -> Span {
+        let spans = || self.tracks.iter().flat_map(|track| &track.chunks).map(|chunk| chunk.span);
+        let start = spans().map(|span| span.start).min().unwrap_or_default().max(Timestamp::ZERO);
+        Span::new(start, spans().map(|span| span.end).max().unwrap_or(start))
+    }
+
+    /// Bytes of all chunks.
+    pub fn bytes(&self) -> u64 {
+        self.tracks.iter().flat_map(|track| &track.chunks).map(|chunk| chunk.size).sum()
+    }
+}
