@@ -1,5 +1,7 @@
 //! A tone goes through the encoder and FFmpeg's decoder, and comes back as it was, when it was.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use ffmpeg_next::{Packet as Encoded, codec as ff, decoder, frame};
 use model::{CodecConfig, Packet, Timestamp};
 use spool_codec::{AudioConfig, AudioEncoder, CodecError};
@@ -80,9 +82,10 @@ fn a_tone_comes_back_as_it_was_after_the_priming() {
         let left: Vec<f32> = said.iter().step_by(channels.into()).copied().collect();
         let heard = &heard[priming as usize..][..48_000];
         // The tone begins and ends abruptly, so leave out both ends.
-        assert!(error_of(&heard[4800..43_200], &left[4800..43_200]) < 1e-4);
-        // One sample off is heard by this, so the priming is exact.
-        assert!(error_of(&heard[4801..43_201], &left[4800..43_200]) > 1e-4);
+        let error = |from: usize| error_of(&heard[from..][..38_400], &left[4800..][..38_400]);
+        assert!(error(4800) < 3e-4, "{}", error(4800));
+        // A single sample of difference would show.
+        assert!(error(4800) < error(4799).min(error(4801)) / 2.0);
     }
 }
 

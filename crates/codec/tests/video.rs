@@ -1,5 +1,7 @@
 //! Pictures go through the encoder and FFmpeg's decoder, and come back as they were, when they were.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use ffmpeg_next::{Packet as Encoded, codec as ff, color, decoder, format::Pixel, frame};
 use model::{CodecConfig, Nv12, Packet, Size, Timestamp};
 use spool_codec::{CodecError, Speed, VideoConfig, VideoEncoder};
