@@ -1,0 +1,158 @@
+//! The renderer for any computer. Keeps one NV12 picture and redraws what was damaged of it: straight from the source
+//! where a layer is neither scaled nor seen through, else by way of a tile of BGRX that stays in the cache.
+
+mod blend;
+mod convert;
+mod damage;
+mod placed;
+mod scale;
+mod simd;
+mod source;
+
+use crate::RenderError;
+use convert::Target;
+use damage::Region;
+use model::{Color, Frame, Frames, Nv12, Rect, Scene, Size, Timestamp};
+use placed::{Placed, Tile, track_of};
+use scale::Scratch;
+use source::Source;
+
+/// As encoders take it.
+const SIDE_MAX: u32 = 16_384;
+/// With four bytes a pixel, a quarter of a megabyte: it stays in the second-level cache.
+const TILE: Size = Size { width: 1024, height: 32 };
+
+/// What [`Compositor::render`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drawn {
+    /// What of the picture was drawn again; with none, it is as it was before.
+    pub damage: Vec<Rect>,
+}
+
+/// Draws scenes. Same scene and same frames, same picture; what it keeps from one to the next only saves work.
+#[derive(Debug)]
+pub struct Compositor {
+    canvas: Size,
+    luma: Vec<u8>,
+    chroma: Vec<u8>,
+    /// The scene that is on the canvas; none if that is not known.
+    drawn: Option<(Scene, Vec<Placed>)>,
+    tile: Vec<u8>,
+    memory: (Vec<u8>, Scratch),
+}
+
+impl Compositor {
+    /// With a picture of `canvas` pixels, both sides even.
+    pub fn new(canvas: Size) -> Result<Self, RenderError> {
+        let valid = |side: u32| (2..=SIDE_MAX).contains(&side) && side.is_multiple_of(2);
+        if !valid(canvas.width) || !valid(canvas.height) {
+            return Err(RenderError::InvalidCanvas { size: canvas, max: SIDE_MAX });
+        }
+        let pixels = canvas.width as usize * canvas.height as usize;
+        Ok(Self {
+            canvas,
+            luma: vec![16; pixels],
+            chroma: vec![128; pixels / 2],
+            drawn: None,
+            tile: Vec::new(),
+            memory: Default::default(),
+        })
+    }
+
+    /// Draws `scene` as it is at `at`, with pictures from `frames`. After an error, what the picture shows is not
+    /// defined, and the next call draws all of it.
+    pub fn render(
+        &mut self,
+        scene: &Scene,
+        at: Timestamp,
+        frames: &mut dyn Frames,
+    ) -> Result<Drawn, RenderError> {
+        let frames = collect(scene, at, frames);
+        let mut region = Region::new(self.canvas);
+        // Until all is drawn, what is on the canvas is not known.
+        let mut placed = match self.drawn.take() {
+            Some((drawn, placed)) if drawn == *scene => placed,
+            _ => {
+                region.add(Rect::whole(self.canvas));
+                scene.layers.iter().map(Placed::new).collect::<Result<_, _>>()?
+            }
+        };
+        let mut sources = Vec::with_capacity(placed.len());
+        for ((layer, frame), placed) in scene.layers.iter().zip(&frames).zip(&mut placed) {
+            let source = match frame {
+                Some(frame) => Source::new(track_of(layer), frame)?,
+                None => None,
+            };
+            placed.damage(source.as_ref(), &mut region);
+            sources.push(source);
+        }
+        let damage = region.into_rects();
+        let layers: Vec<_> = placed
+            .iter()
+            .zip(&sources)
+            .filter_map(|(placed, source)| Some((placed, source.as_ref()?)))
+            .collect();
+        for &rect in &damage {
+            tiles(rect).for_each(|tile| self.draw(tile, scene.background, &layers));
+        }
+        self.drawn = Some((scene.clone(), placed));
+        Ok(Drawn { damage })
+    }
+
+    /// The picture as it is now. Black before the first [`Self::render`].
+    pub fn picture(&self) -> Nv12<'_> {
+        Nv12 { size: self.canvas, stride: self.canvas.width as usize, luma: &self.luma, chroma: &self.chroma }
+    }
+
+    fn draw(&mut self, rect: Rect, background: Color, layers: &[(&Placed, &Source<'_>)]) {
+        let Self { canvas, luma, chroma, tile, memory, .. } = self;
+        let mut target = Target { stride: canvas.width as usize, luma, chroma };
+        let is_seen = |&(placed, source): &(&Placed, &Source<'_>)| {
+            placed.visible(source).and_then(|r| r.intersect(rect)).is_some()
+        };
+        let top = layers.iter().rfind(|layer| is_seen(layer));
+        if let Some(pixels) = top.and_then(|(placed, source)| placed.untouched(source, rect)) {
+            return convert::to_nv12(pixels.bytes, pixels.stride, &mut target, rect);
+        }
+        let hidden = layers.iter().rposition(|(placed, source)| placed.hides(source, rect));
+        let row = rect.width as usize * 4;
+        let bytes = row * rect.height as usize;
+        if tile.len() < bytes {
+            tile.resize(bytes, 0);
+        }
+        let mut tile = Tile { rect, bytes: &mut tile[..bytes] };
+        if hidden.is_none() {
+            let Color { red, green, blue } = background;
+            tile.bytes.as_chunks_mut::<4>().0.fill([blue, green, red, 0]);
+        }
+        for (placed, source) in &layers[hidden.unwrap_or(0)..] {
+            placed.draw(source, &mut tile, memory);
+        }
+        convert::to_nv12(tile.bytes, row, &mut target, rect);
+    }
+}
+
+/// The frame of each layer; asked for once per track, as damage counts from the picture given before.
+fn collect(scene: &Scene, at: Timestamp, frames: &mut dyn Frames) -> Vec<Option<Frame>> {
+    let mut collected: Vec<Option<Frame>> = Vec::with_capacity(scene.layers.len());
+    for (index, layer) in scene.layers.iter().enumerate() {
+        let earlier = scene.layers[..index].iter().position(|other| other.content == layer.content);
+        let frame = match earlier {
+            Some(earlier) => collected[earlier].clone(),
+            None => frames.frame(track_of(layer), at),
+        };
+        collected.push(frame);
+    }
+    collected
+}
+
+/// `rect` in pieces of at most [`TILE`], all of them even if it is.
+fn tiles(rect: Rect) -> impl Iterator<Item = Rect> {
+    let rows = (0..rect.height).step_by(TILE.height as usize);
+    rows.flat_map(move |y| {
+        (0..rect.width).step_by(TILE.width as usize).map(move |x| {
+            let (width, height) = (TILE.width.min(rect.width - x), TILE.height.min(rect.height - y));
+            Rect::new(rect.x + x as i32, rect.y + y as i32, width, height)
+        })
+    })
+}

@@ -1,0 +1,13 @@
+//! One scene, drawn.
+//!
+//! Owns how layers become a picture: damage, scaling, blending, and the colours of BT.709. Never decides what is in a
+//! scene or when it is drawn, reads no clock and touches no device. Tested against golden pictures, against the
+//! equations of the standard, and by drawing what changed and everything, which must come to the same bytes.
+//!
+//! There is one renderer, `cpu`: straight to NV12, and only what was damaged.
+
+mod cpu;
+mod error;
+
+pub use cpu::{Compositor, Drawn};
+pub use error::RenderError;
