@@ -1,0 +1,35 @@
+//! Linux: screens of an X server, sound of PipeWire or else of PulseAudio.
+//!
+//! Ids: `x11:screen` is all of the screen and `x11:monitor:DP-1` one monitor of it; `pipewire:…` and `pulse:…` are
+//! sound devices by the name that their server knows them by, `default-mic` and `default-system` those it chooses.
+
+mod sound_server;
+mod x11;
+
+use super::{
+    Capture, CaptureBackend, SourceConfig, SourceId, SourceInfo,
+    sound::{self, SoundSystem as _},
+};
+use crate::{CaptureError, SampleSink};
+use sound_server::SoundServer;
+
+/// An X server and a sound server, each if it is there.
+pub(super) struct Native;
+
+impl CaptureBackend for Native {
+    fn sources(&self) -> Result<Vec<SourceInfo>, CaptureError> {
+        let sounds = SoundServer::connect().and_then(|server| server.sources());
+        match (x11::sources(), sounds) {
+            (Ok(screens), Ok(sounds)) => Ok(screens.into_iter().chain(sounds).collect()),
+            (Ok(some), Err(error)) | (Err(error), Ok(some)) => {
+                tracing::warn!(%error, "not all sources can be listed");
+                Ok(some)
+            }
+            (Err(error), Err(_)) => Err(error),
+        }
+    }
+
+    fn open(&self, id: &SourceId, config: &SourceConfig, sink: SampleSink) -> Result<Capture, CaptureError> {
+        if x11::owns(id) { x11::open(id, config, sink) } else { sound::open::<SoundServer>(id, sink) }
+    }
+}

@@ -1,0 +1,236 @@
+//! Where samples go: pictures to a place that keeps the newest, sound and events to queues that drop when full.
+//!
+//! Owns the overflow rules between devices and the engine, and counts what they cost. Nothing here waits for the
+//! engine. Tested below.
+
+use crate::{SourceEvent, damage::simplified};
+use crossbeam_channel::{Receiver, Sender};
+use model::{AudioBlock, Damage, Frame, Planes, Point, Timestamp, TrackId};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Blocks of sound last 10 to 50 ms, so this is several seconds of two sources.
+const SOUND_MAX: usize = 512;
+/// Devices come and go in seconds, and these are read at once.
+const EVENTS_MAX: usize = 256;
+
+/// The end that devices push into. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Outlet {
+    pub(crate) pictures: NewestPictures,
+    pub(crate) sound: DropWhenFull<(TrackId, AudioBlock)>,
+    pub(crate) events: DropWhenFull<(TrackId, SourceEvent)>,
+}
+
+/// The end that the engine reads.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    /// The newest picture of each source.
+    pub pictures: NewestPictures,
+    /// Sound, in the order of each source.
+    pub sound: Receiver<(TrackId, AudioBlock)>,
+    /// What befell the sources.
+    pub events: Receiver<(TrackId, SourceEvent)>,
+}
+
+impl Outlet {
+    /// Both ends of a new one.
+    pub fn new() -> (Self, Intake) {
+        let pictures = NewestPictures::default();
+        let (sound, sound_in) = DropWhenFull::new(SOUND_MAX);
+        let (events, events_in) = DropWhenFull::new(EVENTS_MAX);
+        let intake = Intake { pictures: pictures.clone(), sound: sound_in, events: events_in };
+        (Self { pictures, sound, events }, intake)
+    }
+
+    /// Blocks of sound that found the queue full, of all sources: each is silence at its stamped time.
+    pub fn sound_dropped(&self) -> u64 {
+        self.sound.dropped()
+    }
+}
+
+/// A bounded queue that drops what comes while it is full, and counts it.
+#[derive(Debug)]
+pub struct DropWhenFull<T> {
+    queue: Sender<T>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl<T> Clone for DropWhenFull<T> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone(), dropped: Arc::clone(&self.dropped) }
+    }
+}
+
+impl<T> DropWhenFull<T> {
+    /// For `capacity` items.
+    pub fn new(capacity: usize) -> (Self, Receiver<T>) {
+        let (queue, receiver) = crossbeam_channel::bounded(capacity);
+        (Self { queue, dropped: Arc::default() }, receiver)
+    }
+
+    /// Puts `item` at the end, or drops it.
+    pub fn push(&self, item: T) {
+        if self.queue.try_send(item).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many were dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// What became of the times a picture source was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Pictures that were pushed.
+    pub captured: u64,
+    /// Looks that found nothing new.
+    pub unchanged: u64,
+    /// Pictures that nobody will see: a newer one came before they were taken, or there was no memory or time to
+    /// capture them. What changed in them is part of the next one.
+    pub dropped: u64,
+}
+
+/// The newest picture of each source. A picture that was not taken is replaced by the next one, which then also
+/// carries its damage. Cheap to clone; all clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct NewestPictures {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    places: Mutex<BTreeMap<TrackId, Place>>,
+    arrived: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    waiting: Option<Frame>,
+    serial: u64,
+    counts: Counts,
+}
+
+impl NewestPictures {
+    /// Waits until a picture of any source can be taken, at most `timeout`. Says whether there is one.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let empty = |places: &mut BTreeMap<TrackId, Place>| places.values().all(|p| p.waiting.is_none());
+        let (places, _) = self
+            .shared
+            .arrived
+            .wait_timeout_while(self.places(), timeout, empty)
+            .unwrap_or_else(PoisonError::into_inner);
+        places.values().any(|place| place.waiting.is_some())
+    }
+
+    /// The newest picture of `track`, unless it was taken before.
+    pub fn take(&self, track: &TrackId) -> Option<Frame> {
+        self.places().get_mut(track)?.waiting.take()
+    }
+
+    /// What became of the looks at `track`.
+    pub fn counts(&self, track: &TrackId) -> Counts {
+        self.places().get(track).map(|place| place.counts).unwrap_or_default()
+    }
+
+    /// A new picture. `damage` is relative to the one put before.
+    pub(crate) fn put(&self, track: &TrackId, at: Timestamp, picture: Planes, origin: Point, damage: Damage) {
+        let mut places = self.places();
+        let place = places.entry(track.clone()).or_default();
+        place.counts.captured += 1;
+        let mut frame = Frame { at, picture, origin, serial: place.serial + 1, since: place.serial, damage };
+        if let Some(missed) = place.waiting.take() {
+            place.counts.dropped += 1;
+            frame.since = missed.since;
+            frame.damage = if missed.picture.size == frame.picture.size {
+                simplified(missed.damage.union(&frame.damage))
+            } else {
+                Damage::All
+            };
+        }
+        place.serial = frame.serial;
+        place.waiting = Some(frame);
+        drop(places);
+        self.shared.arrived.notify_all();
+    }
+
+    pub(crate) fn count(&self, track: &TrackId, add: impl FnOnce(&mut Counts)) {
+        let mut places = self.places();
+        // Looked up first: this happens at each tick, and a new key is a clone.
+        match places.get_mut(track) {
+            Some(place) => add(&mut place.counts),
+            None => add(&mut places.entry(track.clone()).or_default().counts),
+        }
+    }
+
+    fn places(&self) -> MutexGuard<'_, BTreeMap<TrackId, Place>> {
+        // A panic elsewhere leaves at worst an older picture in its place.
+        self.shared.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use model::{PixelFormat, Rect, Size};
+
+    fn put(pictures: &NewestPictures, at: i64, width: u32, damage: Damage) {
+        let size = Size::new(width, 10);
+        let picture =
+            Planes { format: PixelFormat::Bgrx, size, stride: 4 * width as usize, bytes: Bytes::new() };
+        pictures.put(&track(), Timestamp(at), picture, Point::default(), damage);
+    }
+
+    fn track() -> TrackId {
+        "screen".parse().unwrap()
+    }
+
+    fn rect(x: i32) -> Damage {
+        Damage::Rects(vec![Rect::new(x, 0, 1, 1)])
+    }
+
+    #[test]
+    fn a_picture_not_taken_leaves_its_damage_to_the_next() {
+        let pictures = NewestPictures::default();
+        put(&pictures, 1, 100, Damage::All);
+        let first = pictures.take(&track()).unwrap();
+        assert_eq!((first.serial, first.since), (1, 0));
+        put(&pictures, 2, 100, rect(5));
+        put(&pictures, 3, 100, rect(50));
+        assert!(pictures.wait(Duration::ZERO));
+        let newest = pictures.take(&track()).unwrap();
+        assert_eq!((newest.at, newest.serial, newest.since), (Timestamp(3), 3, 1));
+        assert_eq!(newest.damage, Damage::Rects(vec![Rect::new(5, 0, 1, 1), Rect::new(50, 0, 1, 1)]));
+        assert_eq!(pictures.counts(&track()), Counts { captured: 3, unchanged: 0, dropped: 1 });
+        assert!(pictures.take(&track()).is_none());
+        assert!(!pictures.wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn another_size_is_another_picture() {
+        let pictures = NewestPictures::default();
+        put(&pictures, 1, 100, rect(5));
+        put(&pictures, 2, 200, rect(6));
+        assert_eq!(pictures.take(&track()).unwrap().damage, Damage::All);
+    }
+
+    #[test]
+    fn a_full_queue_drops_what_comes_and_counts_it() {
+        let (queue, receiver) = DropWhenFull::new(2);
+        (0..5).for_each(|i| queue.push(i));
+        assert_eq!((receiver.try_iter().collect::<Vec<_>>(), queue.dropped()), (vec![0, 1], 3));
+        drop(receiver);
+        queue.push(9);
+        assert_eq!(queue.dropped(), 4);
+    }
+}

@@ -1,0 +1,324 @@
+//! Where a source's samples become session time.
+//!
+//! Owns: the way from host and device time to session time, and which track a sample belongs to. Never blocks the
+//! device that pushes. Tested below.
+
+use crate::{Counts, Outlet};
+use bytes::Bytes;
+use clock::{HostClock, SessionClock, SourceClock};
+use model::{AudioBlock, Damage, DeviceTime, HostTime, PixelFormat, Planes, Point, Size, Timestamp, TrackId};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// What a source has to say at one instant.
+#[derive(Debug, Clone)]
+pub enum SampleContent {
+    /// A picture, and what changed in it since the one pushed before.
+    Picture {
+        /// The pixels.
+        picture: Planes,
+        /// What changed.
+        damage: Damage,
+    },
+    /// The pointer of a screen: moved, or of another shape. Goes to the track `cursor`.
+    Cursor {
+        /// Its pixels, [`PixelFormat::BgraPremultiplied`].
+        picture: Planes,
+        /// Where its top left pixel lies in the picture of the screen.
+        origin: Point,
+    },
+    /// The pointer can no longer be seen. Goes to the track `cursor`, as one transparent pixel.
+    NoCursor,
+    /// The source was looked at and nothing had changed.
+    Unchanged,
+    /// There were this many pictures more, without memory or time to capture them.
+    Missed(u64),
+    /// A run of sound. Its instant is that of its first sample.
+    Sound {
+        /// Samples a second, per channel.
+        rate: u32,
+        /// Channels, interleaved.
+        channels: u16,
+        /// Full scale is ±1.
+        samples: Vec<f32>,
+    },
+}
+
+/// What befell a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceEvent {
+    /// It gives nothing any more; its capture keeps looking for it.
+    Lost {
+        /// What happened.
+        reason: LostReason,
+        /// The same for people.
+        message: String,
+    },
+    /// It is there again, and its samples come.
+    Returned,
+    /// A source that follows the system's choice went on with another device.
+    Changed {
+        /// The device's name for people, where the system says.
+        name: Option<String>,
+    },
+    /// Its capture gave up: nothing more will come.
+    Ended {
+        /// Why, for people.
+        message: String,
+    },
+}
+
+/// Why a source gives nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LostReason {
+    /// The device is gone.
+    Unplugged,
+    /// The device is there and delivers nothing.
+    Silent,
+    /// The display or sound server is gone.
+    ServerGone,
+    /// The permission was taken back.
+    Denied,
+    /// The device failed.
+    Failed,
+}
+
+impl fmt::Display for LostReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unplugged => "unplugged",
+            Self::Silent => "delivers nothing",
+            Self::ServerGone => "server gone",
+            Self::Denied => "not allowed any more",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// Takes the samples of one source. Cheap to clone.
+#[derive(Clone)]
+pub struct SampleSink {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    track: TrackId,
+    cursor: TrackId,
+    outlet: Outlet,
+    clock: Arc<SessionClock>,
+    host: Arc<dyn HostClock>,
+    // Locked by the one thread on which the device delivers, and for an instant when it is lost or changed.
+    crystal: Mutex<Crystal>,
+}
+
+/// A sound device's own clock, and how far it has counted. Whole samples are counted, so no rounding adds up.
+struct Crystal {
+    clock: SourceClock,
+    rate: u32,
+    /// Samples at `rate`, and what had gone by when the rate became that.
+    frames: i64,
+    before: DeviceTime,
+}
+
+impl Crystal {
+    fn new() -> Self {
+        Self { clock: SourceClock::new(), rate: 0, frames: 0, before: DeviceTime(0) }
+    }
+
+    /// How far it has counted, if it counts `rate` samples a second from here on.
+    fn elapsed(&mut self, rate: u32) -> DeviceTime {
+        let elapsed = DeviceTime(self.before.0 + Timestamp::from_ticks(self.frames, self.rate.max(1)).0);
+        if rate != self.rate {
+            (self.rate, self.frames, self.before) = (rate, 0, elapsed);
+        }
+        elapsed
+    }
+}
+
+impl SampleSink {
+    /// A sink for the source that feeds `track`.
+    pub fn new(track: TrackId, outlet: Outlet, clock: Arc<SessionClock>, host: Arc<dyn HostClock>) -> Self {
+        let cursor = "cursor".parse().expect("\"cursor\" is a track name");
+        Self {
+            shared: Arc::new(Shared {
+                track,
+                cursor,
+                outlet,
+                clock,
+                host,
+                crystal: Mutex::new(Crystal::new()),
+            }),
+        }
+    }
+
+    /// Now, on the host's clock.
+    pub fn now(&self) -> HostTime {
+        self.shared.host.now()
+    }
+
+    /// Hands over what the source had at `at`. Never blocks: what does not fit is dropped and counted.
+    pub fn push(&self, at: HostTime, content: SampleContent) {
+        let Shared { track, cursor, outlet, clock, .. } = &*self.shared;
+        let session = clock.session_from_host(at);
+        let count = |add: &dyn Fn(&mut Counts)| outlet.pictures.count(track, add);
+        match content {
+            SampleContent::Picture { picture, damage } => {
+                outlet.pictures.put(track, session, picture, Point::default(), damage);
+            }
+            // The picture of a cursor is small: whoever draws it again draws all of it.
+            SampleContent::Cursor { picture, origin } => {
+                outlet.pictures.put(cursor, session, picture, origin, Damage::All);
+            }
+            SampleContent::NoCursor => {
+                outlet.pictures.put(cursor, session, nothing(), Point::default(), Damage::All);
+            }
+            SampleContent::Unchanged => count(&|counts| counts.unchanged += 1),
+            SampleContent::Missed(pictures) => count(&|counts| counts.dropped += pictures),
+            SampleContent::Sound { rate, channels, samples } => {
+                let mut block = AudioBlock { at: session, rate, channels, samples };
+                block.at = self.stamped(session, &block);
+                outlet.sound.push((track.clone(), block));
+            }
+        }
+    }
+
+    /// Says what befell the source.
+    pub fn report(&self, event: SourceEvent) {
+        if matches!(event, SourceEvent::Lost { .. } | SourceEvent::Changed { .. }) {
+            // What comes next is counted by another crystal.
+            *self.crystal() = Crystal::new();
+        }
+        self.shared.outlet.events.push((self.shared.track.clone(), event));
+    }
+
+    /// When the first sample of `block` was heard, by the device's own count of samples: arrivals jitter, a
+    /// crystal does not.
+    fn stamped(&self, arrival: Timestamp, block: &AudioBlock) -> Timestamp {
+        let mut crystal = self.crystal();
+        let device = crystal.elapsed(block.rate);
+        crystal.clock.observe(device, arrival);
+        crystal.frames = crystal.frames.saturating_add_unsigned(block.frames() as u64);
+        crystal.clock.session_from_device(device)
+    }
+
+    fn crystal(&self) -> std::sync::MutexGuard<'_, Crystal> {
+        self.shared.crystal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SampleSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SampleSink").field("track", &self.shared.track).finish_non_exhaustive()
+    }
+}
+
+/// One transparent pixel: a picture that every compositor draws as nothing.
+fn nothing() -> Planes {
+    Planes {
+        format: PixelFormat::BgraPremultiplied,
+        size: Size::new(1, 1),
+        stride: 4,
+        bytes: Bytes::from_static(&[0; 4]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Intake;
+    use model::Rect;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    #[derive(Default)]
+    struct Still(AtomicI64);
+
+    impl HostClock for Still {
+        fn now(&self) -> HostTime {
+            HostTime(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    fn sink() -> (SampleSink, Intake, Outlet) {
+        let (outlet, intake) = Outlet::new();
+        let clock = Arc::new(SessionClock::new(HostTime(1_000)));
+        let sink = SampleSink::new("mic".parse().unwrap(), outlet.clone(), clock, Arc::new(Still::default()));
+        (sink, intake, outlet)
+    }
+
+    fn sound(rate: u32, frames: usize) -> SampleContent {
+        SampleContent::Sound { rate, channels: 2, samples: vec![0.0; 2 * frames] }
+    }
+
+    #[test]
+    fn pictures_and_pointer_go_to_their_tracks_in_session_time() {
+        let (sink, intake, _) = sink();
+        let picture = nothing();
+        let damage = Damage::Rects(vec![Rect::new(0, 0, 1, 1)]);
+        sink.push(HostTime(1_500), SampleContent::Picture { picture: picture.clone(), damage });
+        sink.push(HostTime(1_600), SampleContent::Cursor { picture, origin: Point { x: -3, y: 7 } });
+        sink.push(HostTime(1_700), SampleContent::Unchanged);
+        sink.push(HostTime(1_700), SampleContent::Missed(2));
+        let frame = intake.pictures.take(&"mic".parse().unwrap()).unwrap();
+        assert_eq!((frame.at, frame.serial, frame.origin), (Timestamp(500), 1, Point::default()));
+        let cursor = intake.pictures.take(&"cursor".parse().unwrap()).unwrap();
+        assert_eq!((cursor.at, cursor.origin), (Timestamp(600), Point { x: -3, y: 7 }));
+        let counts = intake.pictures.counts(&"mic".parse().unwrap());
+        assert_eq!(counts, Counts { captured: 1, unchanged: 1, dropped: 2 });
+        sink.push(HostTime(1_800), SampleContent::NoCursor);
+        let hidden = intake.pictures.take(&"cursor".parse().unwrap()).unwrap();
+        assert_eq!((hidden.serial, &hidden.picture.bytes[..]), (2, &[0; 4][..]));
+    }
+
+    #[test]
+    fn sound_is_stamped_by_its_samples_and_not_by_its_arrivals() {
+        let (sink, intake, _) = sink();
+        for block in 0..500_i64 {
+            let jitter = block * 7919 % 4_000_000;
+            sink.push(HostTime(1_000 + block * 10_000_000 + jitter), sound(44_100, 441));
+        }
+        let stamps: Vec<i64> = intake.sound.try_iter().map(|(_, block)| block.at.0).collect();
+        let steps = stamps.windows(2).skip(100).map(|pair| pair[1] - pair[0]);
+        assert_eq!(stamps.len(), 500);
+        assert!(steps.clone().all(|step| (step - 10_000_000).abs() < 20_000), "{:?}", steps.max());
+    }
+
+    #[test]
+    fn another_device_has_another_crystal() {
+        let (sink, intake, _) = sink();
+        sink.push(HostTime(1_000), sound(48_000, 480));
+        let lost = SourceEvent::Lost { reason: LostReason::Unplugged, message: String::new() };
+        sink.report(lost.clone());
+        sink.report(SourceEvent::Returned);
+        sink.push(HostTime(7_000_001_000), sound(44_100, 441));
+        let stamps: Vec<i64> = intake.sound.try_iter().map(|(_, block)| block.at.0).collect();
+        assert_eq!(stamps, [0, 7_000_000_000], "what was lost is not made up for");
+        let events: Vec<SourceEvent> = intake.events.try_iter().map(|(_, event)| event).collect();
+        assert_eq!(events, [lost, SourceEvent::Returned]);
+    }
+
+    #[test]
+    fn a_device_may_change_its_rate() {
+        let mut crystal = Crystal::new();
+        let mut count = |rate, frames| {
+            let elapsed = crystal.elapsed(rate);
+            crystal.frames += frames;
+            elapsed.0
+        };
+        assert_eq!(
+            [count(48_000, 48_000), count(44_100, 44_100), count(44_100, 1), count(48_000, 1)],
+            [0, 1_000_000_000, 2_000_000_000, 2_000_022_676,]
+        );
+    }
+
+    #[test]
+    fn sound_that_finds_no_room_is_counted() {
+        let (sink, intake, outlet) = sink();
+        for block in 0..600 {
+            sink.push(HostTime(1_000 + block * 10_000_000), sound(48_000, 480));
+        }
+        assert_eq!(intake.sound.len() as u64 + outlet.sound_dropped(), 600);
+        assert!(outlet.sound_dropped() > 0);
+    }
+}
