@@ -10,12 +10,16 @@ mod chunker;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod flatten;
 mod fmp4;
+mod hls;
 mod policy;
 mod scan;
 
 pub use chunker::Chunker;
 pub use error::MediaError;
+pub use flatten::{ChunkRange, FlatPlan, FlatTrack, flatten};
 pub use fmp4::{init, read_init};
+pub use hls::{MediaPlaylist, Rendition, Resource, codec_name, master_playlist, media_playlist};
 pub use policy::ChunkPolicy;
 pub use scan::{Scan, scan};

@@ -1,0 +1,208 @@
+//! Playlists (RFC 8216) made from manifests. Chunks are the segments, byte for byte.
+//!
+//! Only session-wide gaps are discontinuities: they lie at the same place in all tracks, and players line renditions
+//! up by counting them. A new init alone (the picture changed its size) is not one, since time goes on through it.
+
+use model::{Chunk, CodecConfig, Hash, Span, Timestamp, TrackManifest, UtcTime};
+use std::{fmt::Write, time::Duration};
+
+/// What a playlist names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource<'a> {
+    /// An init segment.
+    Init(&'a Hash),
+    /// A chunk.
+    Chunk(&'a Chunk),
+}
+
+/// A track's playlist, before it is text.
+#[derive(Debug, Clone, Copy)]
+pub struct MediaPlaylist<'a> {
+    /// Its chunks: all of them, or those that are still there.
+    pub track: &'a TrackManifest,
+    /// The session-wide gaps, in order.
+    pub gaps: &'a [Span],
+    /// Wall clock at time zero, if players may know it.
+    pub started_at: Option<UtcTime>,
+    /// Whether no more will come.
+    pub ended: bool,
+}
+
+/// One way to play a session's picture or its sound.
+#[derive(Debug, Clone, Copy)]
+pub struct Rendition<'a> {
+    /// The track.
+    pub track: &'a TrackManifest,
+    /// What it carries.
+    pub codec: &'a CodecConfig,
+    /// Where its playlist is.
+    pub uri: &'a str,
+}
+
+/// The playlist of one track. `uri` says where inits and chunks are; what it gives must not hold quotes or line ends.
+pub fn media_playlist(playlist: &MediaPlaylist<'_>, uri: impl Fn(Resource<'_>) -> String) -> String {
+    let segments = segments(playlist);
+    let target = segments.iter().map(|segment| segment.duration.as_secs_f64().round() as u64).max();
+    let first = segments.first().map_or(1, |segment| segment.chunk.id.index);
+    let gone = segments.first().map_or(0, |first| gaps_before(playlist.gaps, first.chunk.span.start));
+
+    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    line(&mut text, format_args!("#EXT-X-TARGETDURATION:{}", target.unwrap_or(0).max(1)));
+    line(&mut text, format_args!("#EXT-X-MEDIA-SEQUENCE:{first}"));
+    if gone > 0 {
+        line(&mut text, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{gone}"));
+    }
+    if playlist.ended {
+        text.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n");
+    }
+    let mut init = None;
+    for (number, segment) in segments.iter().enumerate() {
+        if segment.after_gap && number > 0 {
+            text.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if init != Some(segment.chunk.init) {
+            init = Some(segment.chunk.init);
+            line(&mut text, format_args!("#EXT-X-MAP:URI=\"{}\"", uri(Resource::Init(&segment.chunk.init))));
+        }
+        if let Some(zero) = playlist.started_at.filter(|_| segment.after_gap || number == 0) {
+            let at = UtcTime(zero.0.saturating_add(segment.start.0 / 1_000_000));
+            line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", Rfc3339(at)));
+        }
+        line(&mut text, format_args!("#EXTINF:{:.6},", segment.duration.as_secs_f64()));
+        line(&mut text, format_args!("{}", uri(Resource::Chunk(segment.chunk))));
+    }
+    if playlist.ended {
+        text.push_str("#EXT-X-ENDLIST\n");
+    }
+    text
+}
+
+/// The playlist that ties picture and sound together; none if there is neither.
+pub fn master_playlist(picture: Option<&Rendition<'_>>, sound: Option<&Rendition<'_>>) -> Option<String> {
+    let main = picture.or(sound)?;
+    let grouped = sound.filter(|_| picture.is_some());
+    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if let Some(sound) = grouped {
+        let name: String = sound
+            .track
+            .track
+            .label
+            .chars()
+            .map(|c| if c.is_control() || c == '"' { ' ' } else { c })
+            .collect();
+        let channels = match sound.codec {
+            CodecConfig::Aac { channels, .. } => *channels,
+            CodecConfig::H264 { .. } => 0,
+        };
+        line(
+            &mut text,
+            format_args!(
+                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"sound\",NAME=\"{name}\",DEFAULT=YES,AUTOSELECT=YES,\
+                 CHANNELS=\"{channels}\",URI=\"{}\"",
+                sound.uri
+            ),
+        );
+    }
+    let together = [Some(main), grouped];
+    let together = || together.iter().flatten();
+    let (peak, average) =
+        together().map(|rendition| bandwidth(rendition.track)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    let codecs: Vec<_> = together().map(|rendition| codec_name(rendition.codec)).collect();
+    let mut stream = format!(
+        "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{}\"",
+        codecs.join(",")
+    );
+    if let CodecConfig::H264 { size, .. } = main.codec {
+        stream += &format!(",RESOLUTION={size}");
+    }
+    if grouped.is_some() {
+        stream += ",AUDIO=\"sound\"";
+    }
+    line(&mut text, format_args!("{stream}\n{}", main.uri));
+    Some(text)
+}
+
+/// As RFC 6381 names it: profile, constraints and level of H.264, the object type of AAC.
+pub fn codec_name(codec: &CodecConfig) -> String {
+    match codec {
+        CodecConfig::H264 { avcc, .. } => {
+            let profile: String = avcc.iter().skip(1).take(3).map(|byte| format!("{byte:02x}")).collect();
+            format!("avc1.{profile}")
+        }
+        CodecConfig::Aac { asc, .. } => format!("mp4a.40.{}", asc.first().map_or(2, |byte| byte >> 3)),
+    }
+}
+
+struct Segment<'a> {
+    chunk: &'a Chunk,
+    start: Timestamp,
+    duration: Duration,
+    after_gap: bool,
+}
+
+fn segments<'a>(playlist: &MediaPlaylist<'a>) -> Vec<Segment<'a>> {
+    let mut segments: Vec<Segment<'_>> = Vec::new();
+    for chunk in &playlist.track.chunks {
+        // What comes before time zero is an encoder's priming.
+        let start = chunk.span.start.max(Timestamp::ZERO);
+        let mut after_gap = false;
+        if let Some(last) = segments.last_mut() {
+            after_gap = playlist.gaps.iter().any(|gap| last.start < gap.end && gap.end <= start);
+            if !after_gap {
+                // Up to the next one, so that a playlist's times are the session's.
+                last.duration = start.saturating_since(last.start);
+            }
+        }
+        segments.push(Segment { chunk, start, duration: chunk.span.end.saturating_since(start), after_gap });
+    }
+    segments
+}
+
+fn gaps_before(gaps: &[Span], start: Timestamp) -> usize {
+    gaps.iter().filter(|gap| gap.end <= start && gap.start > Timestamp::ZERO).count()
+}
+
+/// Bits a second: of the worst chunk, and of all.
+fn bandwidth(track: &TrackManifest) -> (u64, u64) {
+    let rate = |bytes: u64, duration: Duration| {
+        (bytes as f64 * 8.0 / duration.as_secs_f64().max(0.25)).ceil() as u64
+    };
+    let peak = track.chunks.iter().map(|chunk| rate(chunk.size, chunk.span.duration())).max();
+    let (bytes, duration) = track.chunks.iter().fold((0, Duration::ZERO), |(bytes, duration), chunk| {
+        (bytes + chunk.size, duration + chunk.span.duration())
+    });
+    (peak.unwrap_or(0), rate(bytes, duration))
+}
+
+fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
+    // Writing into a String cannot fail.
+    let _infallible = writeln!(text, "{content}");
+}
+
+/// 2026-11-21T12:00:00.000Z
+struct Rfc3339(UtcTime);
+
+impl std::fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const DAY: i64 = 86_400_000;
+        let (days, millis) = (self.0.0.div_euclid(DAY), self.0.0.rem_euclid(DAY));
+        let (year, month, day) = civil_from_days(days);
+        let (hours, minutes, seconds) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
+        let millis = millis % 1000;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{millis:03}Z")
+    }
+}
+
+/// The Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the leap day is the
+/// last of its year and 153 days are always five months.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468; // from 0000-03-01
+    let era = days.div_euclid(146_097); // of 400 years
+    let of_era = days.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (year + 400 * era + next, month, day)
+}
