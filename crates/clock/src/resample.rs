@@ -52,8 +52,9 @@ impl Kernel {
         let width = 2 * self.half;
         let (near, far) = self.rows[phase * width..(phase + 2) * width].split_at(width);
         let (mut sum_left, mut sum_right) = ([0.0f32; LANES], [0.0f32; LANES]);
-        let taps = near.chunks_exact(LANES).zip(far.chunks_exact(LANES));
-        let sound = left.chunks_exact(LANES).zip(right.chunks_exact(LANES));
+        // Both sides of every window are whole numbers of lanes: nothing is left over.
+        let taps = near.as_chunks::<LANES>().0.iter().zip(far.as_chunks::<LANES>().0);
+        let sound = left.as_chunks::<LANES>().0.iter().zip(right.as_chunks::<LANES>().0);
         for ((near, far), (left, right)) in taps.zip(sound) {
             for lane in 0..LANES {
                 let tap = near[lane] + blend * (far[lane] - near[lane]);
