@@ -1,0 +1,490 @@
+//! The index: what SQLite keeps of sessions, inits, chunks and settings.
+//!
+//! Owns: the schema, the rows and the sums that prove them whole. Never touches a chunk file. A row that does not
+//! fit its sum is [`StoreError::IndexDamaged`], never a wrong answer. Tested through `ChunkStore`, by flipping the
+//! bytes of the database.
+
+use crate::{StoreError, document::Document, marks};
+use bytes::Bytes;
+use model::{Chunk, ChunkId, Hash, SessionId, SessionState, Span, Timestamp, TrackId};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ffi, params};
+use std::{path::Path, time::Duration};
+use uuid::Uuid;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+const SCHEMA: &str = include_str!("schema.sql");
+/// Of the tables, their rows and the files beside them.
+const VERSION: u32 = 1;
+const BUSY: Duration = Duration::from_secs(10);
+/// An index that was closed in order and is larger than this is not read through at the start: damage to it is
+/// found when the row is read. 32 MB are some ten hours, and take a tenth of a second.
+const TRUSTED_SIZE: u64 = 32 << 20;
+
+/// A session as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    pub document: Document,
+    pub totals: Totals,
+}
+
+/// What a session's chunks add up to, so that listing need not look at them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    pub chunks: u64,
+    pub bytes: u64,
+    pub span: Span,
+}
+
+impl Totals {
+    pub fn add(&mut self, chunk: &Chunk) {
+        let start = chunk.span.start.max(Timestamp::ZERO);
+        self.span = match self.chunks {
+            0 => Span::new(start, chunk.span.end),
+            _ => Span::new(self.span.start.min(start), self.span.end.max(chunk.span.end)),
+        };
+        self.chunks += 1;
+        self.bytes += chunk.size;
+    }
+
+    pub fn of<'a>(chunks: impl IntoIterator<Item = &'a Chunk>) -> Self {
+        let mut totals = Self::default();
+        chunks.into_iter().for_each(|chunk| totals.add(chunk));
+        totals
+    }
+}
+
+/// What was found where the index should be.
+pub enum Opened {
+    /// Nothing, so an empty one was made.
+    New(Connection),
+    /// One that was closed in order.
+    Clean(Connection),
+    /// One whose engine did not end in order.
+    Unclean(Connection),
+    /// One that cannot be used any more.
+    Damaged,
+}
+
+/// Opens the index, makes it where there is none, and marks it as in use.
+pub fn open(path: &Path) -> Result<Opened> {
+    match open_checked(path) {
+        Err(StoreError::IndexDamaged) => Ok(Opened::Damaged),
+        Err(StoreError::Index(error)) if is_damage(&error) => Ok(Opened::Damaged),
+        result => result,
+    }
+}
+
+fn open_checked(path: &Path) -> Result<Opened> {
+    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let connection = connect(path)?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    if tables == 0 {
+        create(&connection)?;
+        return Ok(Opened::New(connection));
+    }
+    let version: u32 = read(&connection, "store", "version")?
+        .and_then(|version| version.parse().ok())
+        .ok_or(StoreError::IndexDamaged)?;
+    if version > VERSION {
+        return Err(StoreError::Newer { found: version, supported: VERSION });
+    }
+    let clean = read(&connection, "store", "state")?.as_deref() == Some("closed");
+    if !clean || size <= TRUSTED_SIZE {
+        check(&connection)?;
+    }
+    Ok(if clean { Opened::Clean(connection) } else { Opened::Unclean(connection) })
+}
+
+/// Another connection for reading.
+pub fn reader(path: &Path) -> Result<Connection> {
+    let connection = connect(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    // FULL syncs the log with each commit: less lost whole databases in simulated power cuts. The last two are for
+    // macOS, where a sync alone does not reach the medium.
+    connection.execute_batch(
+        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;",
+    )?;
+    Ok(connection)
+}
+
+fn create(connection: &Connection) -> Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    write(&transaction, "store", "version", &VERSION.to_string())?;
+    write(&transaction, "store", "schema", &schema_hash(&transaction)?)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Notes whether the engine ended in order.
+pub fn set_closed(connection: &Connection, closed: bool) -> Result<()> {
+    write(connection, "store", "state", if closed { "closed" } else { "open" })
+}
+
+/// Brings the log into the database itself, so that losing the log would not lose what was said before.
+pub fn checkpoint(connection: &Connection) -> Result<()> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+}
+
+/// Reads everything: SQLite's own structure, the schema and the sum of every row.
+fn check(connection: &Connection) -> Result<()> {
+    let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    let schema = read(connection, "store", "schema")?;
+    if verdict != "ok" || schema != Some(schema_hash(connection)?) {
+        return Err(StoreError::IndexDamaged);
+    }
+    settings(connection)?;
+    let mut inits = connection.prepare("SELECT session, track, hash, bytes, sum FROM inits")?;
+    for row in inits.query_map([], |row| Ok(init_bytes(row)))? {
+        row??;
+    }
+    check_sessions(connection)
+}
+
+fn check_sessions(connection: &Connection) -> Result<()> {
+    let mut sessions = connection.prepare(&format!("SELECT {SESSION} FROM sessions"))?;
+    let mut chunks = 0;
+    for row in sessions.query_map([], |row| Ok(session_row(row)))? {
+        let row = row??;
+        let found = all_chunks(connection, row.document.meta.id)?;
+        if Totals::of(&found) != row.totals {
+            return Err(StoreError::IndexDamaged);
+        }
+        chunks += found.len() as i64;
+    }
+    let count: i64 = connection.query_row("SELECT count(*) FROM chunks", [], |row| row.get(0))?;
+    if count == chunks { Ok(()) } else { Err(StoreError::IndexDamaged) }
+}
+
+fn schema_hash(connection: &Connection) -> Result<String> {
+    let mut statement =
+        connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")?;
+    let mut text = String::new();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        for column in 0..4 {
+            text.push_str(&row.get::<_, Option<String>>(column)?.unwrap_or_default());
+            text.push('\n');
+        }
+    }
+    Ok(Hash::of(text.as_bytes()).to_string())
+}
+
+/// Whether an error while opening means that the file is not a usable index. Anything that a disk or a person can
+/// put right is not.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => matches!(
+            failure.code,
+            ErrorCode::Unknown | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ReadOnly
+        ),
+        rusqlite::Error::SqlInputError { error, .. } => error.extended_code == ffi::SQLITE_ERROR,
+        _ => true,
+    }
+}
+
+/// The eight bytes that prove a row whole.
+struct Sum(Vec<u8>);
+
+impl Sum {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        // With the length before it, no two rows read the same.
+        self.0.extend((bytes.len() as u64).to_le_bytes());
+        self.0.extend(bytes);
+        self
+    }
+
+    fn number(mut self, number: i64) -> Self {
+        self.0.extend(number.to_le_bytes());
+        self
+    }
+
+    fn finish(self) -> [u8; 8] {
+        let [a, b, c, d, e, f, g, h, ..] = Hash::of(&self.0).0;
+        [a, b, c, d, e, f, g, h]
+    }
+
+    fn prove(self, found: &[u8]) -> Result<()> {
+        if self.finish() == found { Ok(()) } else { Err(StoreError::IndexDamaged) }
+    }
+}
+
+// ── keys and values: the tables `store` and `settings`
+
+fn pair_sum(key: &str, value: &str) -> Sum {
+    Sum::new().bytes(key.as_bytes()).bytes(value.as_bytes())
+}
+
+fn write(connection: &Connection, table: &str, key: &str, value: &str) -> Result<()> {
+    let sum = pair_sum(key, value).finish();
+    connection
+        .execute(&format!("INSERT OR REPLACE INTO {table} VALUES (?1, ?2, ?3)"), params![key, value, sum])?;
+    Ok(())
+}
+
+fn read(connection: &Connection, table: &str, key: &str) -> Result<Option<String>> {
+    let query = format!("SELECT value, sum FROM {table} WHERE key = ?1");
+    let found: Option<(String, Vec<u8>)> =
+        connection.query_row(&query, [key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    found.map(|(value, sum)| pair_sum(key, &value).prove(&sum).map(|()| value)).transpose()
+}
+
+/// One setting.
+pub fn setting(connection: &Connection, key: &str) -> Result<Option<String>> {
+    read(connection, "settings", key)
+}
+
+/// All settings, by key.
+pub fn settings(connection: &Connection) -> Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare("SELECT key, value, sum FROM settings ORDER BY key")?;
+    let mut rows = statement.query([])?;
+    let mut settings = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (key, value): (String, String) = (row.get(0)?, row.get(1)?);
+        pair_sum(&key, &value).prove(&row.get::<_, Vec<u8>>(2)?)?;
+        settings.push((key, value));
+    }
+    Ok(settings)
+}
+
+/// Sets a setting, or takes it away.
+pub fn put_setting(connection: &Connection, key: &str, value: Option<&str>) -> Result<()> {
+    match value {
+        Some(value) => write(connection, "settings", key, value),
+        None => {
+            connection.execute("DELETE FROM settings WHERE key = ?1", [key]).map(|_| ()).map_err(Into::into)
+        }
+    }
+}
+
+// ── sessions
+
+const SESSION: &str = "id, recording, open, document, chunks, bytes, span_start, span_end, sum";
+
+/// Writes a session's row, new or instead of the one that is there.
+pub fn put_session(connection: &Connection, row: &SessionRow) -> Result<()> {
+    let SessionRow { document, totals } = row;
+    let (id, recording) = (document.meta.id.0, document.meta.recording.0);
+    let open = i64::from(document.meta.state == SessionState::Recording);
+    let text = document.to_text();
+    let sum = session_sum(&id, &recording, open, &text, totals).finish();
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
+        .execute(params![
+            id.as_bytes(),
+            recording.as_bytes(),
+            open,
+            text,
+            totals.chunks.cast_signed(),
+            totals.bytes.cast_signed(),
+            totals.span.start.0,
+            totals.span.end.0,
+            sum
+        ])?;
+    Ok(())
+}
+
+fn session_sum(id: &Uuid, recording: &Uuid, open: i64, text: &str, totals: &Totals) -> Sum {
+    let sum = Sum::new().bytes(id.as_bytes()).bytes(recording.as_bytes()).number(open).bytes(text.as_bytes());
+    let sum = sum.number(totals.chunks.cast_signed()).number(totals.bytes.cast_signed());
+    sum.number(totals.span.start.0).number(totals.span.end.0)
+}
+
+fn session_row(row: &Row<'_>) -> Result<SessionRow> {
+    let (id, recording) = (Uuid::from_bytes(row.get(0)?), Uuid::from_bytes(row.get(1)?));
+    let text: String = row.get(3)?;
+    let totals = Totals {
+        chunks: row.get::<_, i64>(4)?.cast_unsigned(),
+        bytes: row.get::<_, i64>(5)?.cast_unsigned(),
+        span: Span::new(Timestamp(row.get(6)?), Timestamp(row.get(7)?)),
+    };
+    session_sum(&id, &recording, row.get(2)?, &text, &totals).prove(&row.get::<_, Vec<u8>>(8)?)?;
+    let document = Document::from_text(text.as_bytes())?;
+    Ok(SessionRow { document, totals })
+}
+
+/// One session, if it is there.
+pub fn find_session(connection: &Connection, id: SessionId) -> Result<Option<SessionRow>> {
+    let query = format!("SELECT {SESSION} FROM sessions WHERE id = ?1");
+    let mut statement = connection.prepare_cached(&query)?;
+    statement.query_row([id.0.as_bytes()], |row| Ok(session_row(row))).optional()?.transpose()
+}
+
+/// One session, which must be there.
+pub fn session(connection: &Connection, id: SessionId) -> Result<SessionRow> {
+    find_session(connection, id)?.ok_or_else(|| StoreError::no_session(id))
+}
+
+/// Up to `limit` sessions that were begun before `before`, newest first.
+pub fn sessions(connection: &Connection, before: Option<SessionId>, limit: usize) -> Result<Vec<SessionRow>> {
+    let query = format!("SELECT {SESSION} FROM sessions WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
+    let mut statement = connection.prepare_cached(&query)?;
+    // One byte longer than any id, so that it sorts after all of them.
+    let before = before.map_or(vec![0xff; 17], |id| id.0.as_bytes().to_vec());
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    statement.query_map(params![before, limit], |row| Ok(session_row(row)))?.map(|row| row?).collect()
+}
+
+/// The ids of all sessions and of the recordings that they belong to, oldest first.
+pub fn all_ids(connection: &Connection) -> Result<Vec<SessionId>> {
+    ids(connection, "SELECT id FROM sessions ORDER BY id")
+}
+
+/// The sessions that are being recorded, or were when the engine ended.
+pub fn open_ids(connection: &Connection) -> Result<Vec<SessionId>> {
+    ids(connection, "SELECT id FROM sessions WHERE open = 1 ORDER BY id")
+}
+
+fn ids(connection: &Connection, query: &str) -> Result<Vec<SessionId>> {
+    let mut statement = connection.prepare_cached(query)?;
+    statement.query_map([], |row| Ok(SessionId(Uuid::from_bytes(row.get(0)?))))?.map(|id| Ok(id?)).collect()
+}
+
+/// Sessions with their recordings where `column`, one of the two, lies between two ids.
+pub fn ids_between(
+    connection: &Connection,
+    column: &str,
+    first: Uuid,
+    last: Uuid,
+) -> Result<Vec<(Uuid, Uuid)>> {
+    let query = format!("SELECT id, recording FROM sessions WHERE {column} BETWEEN ?1 AND ?2 ORDER BY id");
+    let mut statement = connection.prepare_cached(&query)?;
+    let pair = |row: &Row<'_>| Ok((Uuid::from_bytes(row.get(0)?), Uuid::from_bytes(row.get(1)?)));
+    statement.query_map(params![first.as_bytes(), last.as_bytes()], pair)?.map(|pair| Ok(pair?)).collect()
+}
+
+/// Forgets a session with all that belongs to it.
+pub fn remove_session(connection: &Connection, id: SessionId) -> Result<()> {
+    for (table, column) in [("chunks", "session"), ("inits", "session"), ("sessions", "id")] {
+        connection.execute(&format!("DELETE FROM {table} WHERE {column} = ?1"), [id.0.as_bytes()])?;
+    }
+    Ok(())
+}
+
+// ── inits
+
+/// Writes an init segment's row.
+pub fn put_init(connection: &Connection, session: SessionId, track: &TrackId, bytes: &[u8]) -> Result<()> {
+    let hash = Hash::of(bytes);
+    let sum = init_sum(session.0, track.as_str(), bytes).finish();
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO inits VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![session.0.as_bytes(), track.as_str(), hash.0, bytes, sum])?;
+    Ok(())
+}
+
+fn init_sum(session: Uuid, track: &str, bytes: &[u8]) -> Sum {
+    Sum::new().bytes(session.as_bytes()).bytes(track.as_bytes()).bytes(bytes)
+}
+
+fn init_bytes(row: &Row<'_>) -> Result<Bytes> {
+    let (session, track) = (Uuid::from_bytes(row.get(0)?), row.get::<_, String>(1)?);
+    let bytes: Vec<u8> = row.get(3)?;
+    init_sum(session, &track, &bytes).prove(&row.get::<_, Vec<u8>>(4)?)?;
+    if Hash::of(&bytes).0 != row.get::<_, [u8; 32]>(2)? {
+        return Err(StoreError::IndexDamaged);
+    }
+    Ok(bytes.into())
+}
+
+/// The bytes of an init segment, if its row is there.
+pub fn init(
+    connection: &Connection,
+    session: SessionId,
+    track: &TrackId,
+    hash: &Hash,
+) -> Result<Option<Bytes>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT session, track, hash, bytes, sum FROM inits WHERE session = ?1 AND track = ?2 AND hash = ?3",
+    )?;
+    let key = params![session.0.as_bytes(), track.as_str(), hash.0];
+    statement.query_row(key, |row| Ok(init_bytes(row))).optional()?.transpose()
+}
+
+/// The bytes of a track's init segments.
+pub fn inits(connection: &Connection, session: SessionId, track: &TrackId) -> Result<Vec<Bytes>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT session, track, hash, bytes, sum FROM inits WHERE session = ?1 AND track = ?2 ORDER BY hash",
+    )?;
+    let key = params![session.0.as_bytes(), track.as_str()];
+    statement.query_map(key, |row| Ok(init_bytes(row)))?.map(|bytes| bytes?).collect()
+}
+
+// ── chunks
+
+const CHUNK: &str = "session, track, number, init, span_start, span_end, size, hash, marks, sum";
+
+/// Writes a chunk's row.
+pub fn put_chunk(connection: &Connection, chunk: &Chunk) -> Result<()> {
+    let marks = marks::encode(&chunk.parts);
+    let sum = chunk_sum(chunk, &marks).finish();
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
+        .execute(params![
+            chunk.id.session.0.as_bytes(),
+            chunk.id.track.as_str(),
+            chunk.id.index,
+            chunk.init.0,
+            chunk.span.start.0,
+            chunk.span.end.0,
+            chunk.size.cast_signed(),
+            chunk.hash.0,
+            marks,
+            sum
+        ])?;
+    Ok(())
+}
+
+fn chunk_sum(chunk: &Chunk, marks: &[u8]) -> Sum {
+    let sum = Sum::new().bytes(chunk.id.session.0.as_bytes()).bytes(chunk.id.track.as_str().as_bytes());
+    let sum = sum.number(chunk.id.index.into()).bytes(&chunk.init.0).number(chunk.span.start.0);
+    sum.number(chunk.span.end.0).number(chunk.size.cast_signed()).bytes(&chunk.hash.0).bytes(marks)
+}
+
+fn chunk_row(row: &Row<'_>) -> Result<Chunk> {
+    let track: String = row.get(1)?;
+    let id = ChunkId {
+        session: SessionId(Uuid::from_bytes(row.get(0)?)),
+        track: track.parse().map_err(|_| StoreError::IndexDamaged)?,
+        index: row.get(2)?,
+    };
+    let marks: Vec<u8> = row.get(8)?;
+    let chunk = Chunk {
+        id,
+        init: Hash(row.get(3)?),
+        span: Span::new(Timestamp(row.get(4)?), Timestamp(row.get(5)?)),
+        parts: Vec::new(),
+        size: row.get::<_, i64>(6)?.cast_unsigned(),
+        hash: Hash(row.get(7)?),
+    };
+    chunk_sum(&chunk, &marks).prove(&row.get::<_, Vec<u8>>(9)?)?;
+    Ok(Chunk { parts: marks::decode(&marks).ok_or(StoreError::IndexDamaged)?, ..chunk })
+}
+
+/// One chunk, which must be there.
+pub fn chunk(connection: &Connection, id: &ChunkId) -> Result<Chunk> {
+    let query = format!("SELECT {CHUNK} FROM chunks WHERE session = ?1 AND track = ?2 AND number = ?3");
+    let mut statement = connection.prepare_cached(&query)?;
+    let key = params![id.session.0.as_bytes(), id.track.as_str(), id.index];
+    let found = statement.query_row(key, |row| Ok(chunk_row(row))).optional()?.transpose()?;
+    found.ok_or_else(|| StoreError::NotFound { what: format!("chunk {id}") })
+}
+
+/// All chunks of a session, by track and index.
+pub fn all_chunks(connection: &Connection, session: SessionId) -> Result<Vec<Chunk>> {
+    let query = format!("SELECT {CHUNK} FROM chunks WHERE session = ?1 ORDER BY track, number");
+    let mut statement = connection.prepare_cached(&query)?;
+    statement.query_map([session.0.as_bytes()], |row| Ok(chunk_row(row)))?.map(|row| row?).collect()
+}

@@ -1,0 +1,25 @@
+//! The write-ahead store: sessions, their chunks and the index of both.
+//!
+//! Owns: where bytes lie, in which order they become durable (bytes, sync, row, announcement), and what is made of
+//! them after a crash: opening is recovery. Never encodes, never reads a clock, never looks into a sample. Tested by
+//! simulation in `sim`, which crashes and fails at every single operation, and here on real files that are deleted,
+//! cut and flipped.
+
+mod document;
+mod error;
+mod fs;
+mod index;
+mod layout;
+mod marks;
+mod recover;
+mod recover_session;
+mod store;
+mod verify;
+mod writer;
+
+pub use error::StoreError;
+pub use fs::{Append, Fs, OsFs};
+pub use recover::{Damage, Recovered, RecoveredSession};
+pub use store::{ChunkStore, Details, SessionSummary};
+pub use verify::Verification;
+pub use writer::SessionWriter;
