@@ -19,8 +19,8 @@ use source::Source;
 
 /// As encoders take it.
 const SIDE_MAX: u32 = 16_384;
-/// With four bytes a pixel, a quarter of a megabyte: it stays in the second-level cache.
-const TILE: Size = Size { width: 1024, height: 32 };
+/// With four bytes each, an eighth of a megabyte: a tile stays in the second-level cache.
+const TILE_PIXELS: u32 = 1 << 15;
 
 /// What [`Compositor::render`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,13 +146,11 @@ fn collect(scene: &Scene, at: Timestamp, frames: &mut dyn Frames) -> Vec<Option<
     collected
 }
 
-/// `rect` in pieces of at most [`TILE`], all of them even if it is.
+/// `rect` in bands of at most [`TILE_PIXELS`] or two rows, all of them even if it is. As wide as it is, since whole
+/// rows come from memory twice as fast as parts of them.
 fn tiles(rect: Rect) -> impl Iterator<Item = Rect> {
-    let rows = (0..rect.height).step_by(TILE.height as usize);
-    rows.flat_map(move |y| {
-        (0..rect.width).step_by(TILE.width as usize).map(move |x| {
-            let (width, height) = (TILE.width.min(rect.width - x), TILE.height.min(rect.height - y));
-            Rect::new(rect.x + x as i32, rect.y + y as i32, width, height)
-        })
+    let rows = (TILE_PIXELS / rect.width.max(1) & !1).max(2);
+    (0..rect.height).step_by(rows as usize).map(move |y| {
+        Rect::new(rect.x, rect.y.saturating_add_unsigned(y), rect.width, rows.min(rect.height - y))
     })
 }

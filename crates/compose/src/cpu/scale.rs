@@ -117,51 +117,97 @@ pub(crate) fn scale(
 
 fast! {
     fn blend_rows(source: &[u8], stride: usize, weights: &[i16], out: &mut [i16]) {
-        const ROUND: i32 = 1 << (TAP_BITS - MIDDLE_BITS - 1);
-        let width = out.len();
-        let row = |k: usize| &source[k * stride..][..width];
+        // With their number known, all taps of a pixel stay in registers.
         match weights {
-            [a, b] => {
-                for ((out, p), q) in out.iter_mut().zip(row(0)).zip(row(1)) {
-                    let sum = i32::from(*p) * i32::from(*a) + i32::from(*q) * i32::from(*b);
-                    *out = ((sum + ROUND) >> (TAP_BITS - MIDDLE_BITS)) as i16;
-                }
+            &[a] => blend_some_rows(source, stride, [a], out),
+            &[a, b] => blend_some_rows(source, stride, [a, b], out),
+            &[a, b, c] => blend_some_rows(source, stride, [a, b, c], out),
+            &[a, b, c, d] => blend_some_rows(source, stride, [a, b, c, d], out),
+            _ => blend_many_rows(source, stride, weights, out),
+        }
+    }
+}
+
+const ROUND_MIDDLE: i32 = 1 << (TAP_BITS - MIDDLE_BITS - 1);
+
+#[inline(always)]
+fn blend_some_rows<const N: usize>(source: &[u8], stride: usize, weights: [i16; N], out: &mut [i16]) {
+    let rows: [&[u8]; N] = std::array::from_fn(|k| &source[k * stride..][..out.len()]);
+    for (i, out) in out.iter_mut().enumerate() {
+        let mut sum = ROUND_MIDDLE;
+        for (row, weight) in rows.iter().zip(weights) {
+            sum += i32::from(row[i]) * i32::from(weight);
+        }
+        *out = (sum >> (TAP_BITS - MIDDLE_BITS)) as i16;
+    }
+}
+
+#[inline(always)]
+fn blend_many_rows(source: &[u8], stride: usize, weights: &[i16], out: &mut [i16]) {
+    const LANES: usize = 32;
+    for (block, out) in out.chunks_mut(LANES).enumerate() {
+        let mut sums = [ROUND_MIDDLE; LANES];
+        for (k, &weight) in weights.iter().enumerate() {
+            let bytes = &source[k * stride + block * LANES..][..out.len()];
+            for (sum, &byte) in sums.iter_mut().zip(bytes) {
+                *sum += i32::from(byte) * i32::from(weight);
             }
-            _ => {
-                // Sums of sixteen at a time stay in registers over all taps.
-                let mut at = 0;
-                for out in out.chunks_mut(16) {
-                    let mut sums = [ROUND; 16];
-                    for (k, &weight) in weights.iter().enumerate() {
-                        let bytes = &source[k * stride + at..][..out.len()];
-                        for (sum, &byte) in sums.iter_mut().zip(bytes) {
-                            *sum += i32::from(byte) * i32::from(weight);
-                        }
-                    }
-                    for (out, sum) in out.iter_mut().zip(sums) {
-                        *out = (sum >> (TAP_BITS - MIDDLE_BITS)) as i16;
-                    }
-                    at += out.len();
-                }
-            }
+        }
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = (sum >> (TAP_BITS - MIDDLE_BITS)) as i16;
         }
     }
 }
 
 fast! {
     fn blend_columns(middle: &[i16], first: u32, taps: &Taps, columns: Range<u32>, out: &mut [u8]) {
-        const BITS: u32 = TAP_BITS + MIDDLE_BITS;
-        let pixels = middle.as_chunks::<CHANNELS>().0;
-        for (column, out) in columns.zip(out.as_chunks_mut::<CHANNELS>().0) {
-            let (start, weights) = taps.of(column);
-            let mut sums = [1i32 << (BITS - 1); CHANNELS];
-            for (pixel, &weight) in pixels[(start - first) as usize..].iter().zip(weights) {
-                for (sum, &value) in sums.iter_mut().zip(pixel) {
-                    *sum += i32::from(value) * i32::from(weight);
-                }
-            }
-            *out = sums.map(|sum| (sum >> BITS) as u8);
+        match taps.count {
+            1 => blend_some_columns::<1>(middle, first, taps, columns, out),
+            2 => blend_some_columns::<2>(middle, first, taps, columns, out),
+            3 => blend_some_columns::<3>(middle, first, taps, columns, out),
+            4 => blend_some_columns::<4>(middle, first, taps, columns, out),
+            _ => blend_many_columns(middle, first, taps, columns, out),
         }
+    }
+}
+
+const ROUND_LAST: i32 = 1 << (TAP_BITS + MIDDLE_BITS - 1);
+
+#[inline(always)]
+fn blend_some_columns<const N: usize>(
+    middle: &[i16],
+    first: u32,
+    taps: &Taps,
+    columns: Range<u32>,
+    out: &mut [u8],
+) {
+    let columns = columns.start as usize..columns.end as usize;
+    let (pixels, starts) = (middle.as_chunks::<CHANNELS>().0, &taps.starts[columns.clone()]);
+    let weights = &taps.weights.as_chunks::<N>().0[columns];
+    for ((start, weights), out) in starts.iter().zip(weights).zip(out.as_chunks_mut::<CHANNELS>().0) {
+        let pixels = &pixels[(start - first) as usize..][..N];
+        let mut sums = [ROUND_LAST; CHANNELS];
+        for (pixel, &weight) in pixels.iter().zip(weights) {
+            for (sum, &value) in sums.iter_mut().zip(pixel) {
+                *sum += i32::from(value) * i32::from(weight);
+            }
+        }
+        *out = sums.map(|sum| (sum >> (TAP_BITS + MIDDLE_BITS)) as u8);
+    }
+}
+
+#[inline(always)]
+fn blend_many_columns(middle: &[i16], first: u32, taps: &Taps, columns: Range<u32>, out: &mut [u8]) {
+    let pixels = middle.as_chunks::<CHANNELS>().0;
+    for (column, out) in columns.zip(out.as_chunks_mut::<CHANNELS>().0) {
+        let (start, weights) = taps.of(column);
+        let mut sums = [ROUND_LAST; CHANNELS];
+        for (pixel, &weight) in pixels[(start - first) as usize..].iter().zip(weights) {
+            for (sum, &value) in sums.iter_mut().zip(pixel) {
+                *sum += i32::from(value) * i32::from(weight);
+            }
+        }
+        *out = sums.map(|sum| (sum >> (TAP_BITS + MIDDLE_BITS)) as u8);
     }
 }
 

@@ -1,0 +1,98 @@
+//! What drawing costs: CPU per 1080p picture. `cargo bench -p spool-compose`.
+
+#![expect(clippy::unwrap_used, reason = "a bench ends where it fails")]
+
+use model::{
+    Color, Content, Damage, Frame, Frames, Layer, PixelFormat, Planes, Point, Rect, Scene, Size, Timestamp,
+    TrackId,
+};
+use spool_compose::Compositor;
+use std::{fs, hint::black_box, sync::LazyLock, time::Instant};
+
+const HD: Size = Size { width: 1920, height: 1080 };
+const PICTURES: u64 = 200;
+
+struct Desk {
+    screens: Vec<Frame>,
+    cursor: Frame,
+    step: usize,
+    screen_damage: Damage,
+    cursor_moves: bool,
+}
+
+impl Frames for Desk {
+    fn frame(&mut self, track: &TrackId, _at: Timestamp) -> Option<Frame> {
+        let serial = self.step as u64 + 2;
+        if track.as_str() == "cursor" {
+            let step = if self.cursor_moves { self.step as i32 } else { 0 };
+            let origin = Point { x: 100 + step * 7 % 1700, y: 100 + step * 5 % 900 };
+            return Some(Frame { origin, ..self.cursor.clone() });
+        }
+        let frame = self.screens[self.step % self.screens.len()].clone();
+        Some(Frame { serial, since: serial - 1, damage: self.screen_damage.clone(), ..frame })
+    }
+}
+
+fn picture(format: PixelFormat, size: Size, seed: u32) -> Frame {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let bytes: Vec<u8> = (0..size.width as usize * size.height as usize * 4).map(|_| next()).collect();
+    Frame {
+        at: Timestamp::ZERO,
+        picture: Planes { format, size, stride: size.width as usize * 4, bytes: bytes.into() },
+        origin: Point::default(),
+        serial: 1,
+        since: 0,
+        damage: Damage::All,
+    }
+}
+
+fn bench(name: &str, canvas: Size, screen_damage: Damage, cursor_moves: bool) {
+    // Several pictures, so that they come from memory as they do from a screen.
+    let screens = (1..=8).map(|seed| picture(PixelFormat::Bgrx, HD, seed)).collect();
+    let cursor = picture(PixelFormat::BgraPremultiplied, Size::new(24, 24), 9);
+    let mut desk = Desk { screens, cursor, step: 0, screen_damage, cursor_moves };
+    let layer = |name: &str| Layer {
+        content: Content::Track(name.parse().unwrap()),
+        place: Rect::whole(canvas),
+        crop: Rect::whole(HD),
+        opacity: 1.0,
+    };
+    let scene = Scene { background: Color::BLACK, layers: vec![layer("screen"), layer("cursor")] };
+    let mut compositor = Compositor::new(canvas).unwrap();
+    let mut start = cpu_ms();
+    for step in 0..PICTURES as usize + 10 {
+        if step == 10 {
+            start = cpu_ms();
+        }
+        desk.step = step;
+        black_box(compositor.render(&scene, Timestamp::ZERO, &mut desk).unwrap());
+    }
+    println!("{name:40} {:7.3} ms", (cpu_ms() - start) / PICTURES as f64);
+}
+
+/// Milliseconds on a processor so far where the system tells, else milliseconds.
+fn cpu_ms() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let on_processor = fs::read_to_string("/proc/self/schedstat")
+        .ok()
+        .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+    on_processor.map_or_else(|| START.elapsed().as_secs_f64() * 1e3, |nanos| nanos / 1e6)
+}
+
+fn main() {
+    let hd720 = Size::new(1280, 720);
+    // A band of 5 % of the pixels.
+    let band = Damage::Rects(vec![Rect::new(100, 300, 1600, 65)]);
+    bench("1:1, all damaged", HD, Damage::All, false);
+    bench("1:1, 5 % damaged", HD, band.clone(), false);
+    bench("1:1, pointer moves", HD, Damage::Rects(Vec::new()), true);
+    bench("1:1, nothing", HD, Damage::Rects(Vec::new()), false);
+    bench("to 720p, all damaged", hd720, Damage::All, false);
+    bench("to 720p, 5 % damaged", hd720, band, false);
+    bench("to 720p, pointer moves", hd720, Damage::Rects(Vec::new()), true);
+    bench("to 1600x900, all damaged", Size::new(1600, 900), Damage::All, false);
+}
