@@ -118,11 +118,11 @@ pub(crate) fn scale(
 fast! {
     fn blend_rows(source: &[u8], stride: usize, weights: &[i16], out: &mut [i16]) {
         // With their number known, all taps of a pixel stay in registers.
-        match weights {
-            &[a] => blend_some_rows(source, stride, [a], out),
-            &[a, b] => blend_some_rows(source, stride, [a, b], out),
-            &[a, b, c] => blend_some_rows(source, stride, [a, b, c], out),
-            &[a, b, c, d] => blend_some_rows(source, stride, [a, b, c, d], out),
+        match *weights {
+            [a] => blend_some_rows(source, stride, [a], out),
+            [a, b] => blend_some_rows(source, stride, [a, b], out),
+            [a, b, c] => blend_some_rows(source, stride, [a, b, c], out),
+            [a, b, c, d] => blend_some_rows(source, stride, [a, b, c, d], out),
             _ => blend_many_rows(source, stride, weights, out),
         }
     }
