@@ -24,6 +24,8 @@ pub struct MediaPlaylist<'a> {
     pub gaps: &'a [Span],
     /// Wall clock at time zero, if players may know it.
     pub started_at: Option<UtcTime>,
+    /// Length of the session's chunks. While more come, a playlist's target may not change, so it is made from this.
+    pub chunk: Duration,
     /// Whether no more will come.
     pub ended: bool,
 }
@@ -42,12 +44,14 @@ pub struct Rendition<'a> {
 /// The playlist of one track. `uri` says where inits and chunks are; what it gives must not hold quotes or line ends.
 pub fn media_playlist(playlist: &MediaPlaylist<'_>, uri: impl Fn(Resource<'_>) -> String) -> String {
     let segments = segments(playlist);
-    let target = segments.iter().map(|segment| segment.duration.as_secs_f64().round() as u64).max();
+    let longest = segments.iter().map(|segment| segment.duration).max().unwrap_or_default();
+    // A chunk goes on until a keyframe comes, which is at most a second after its boundary.
+    let target = if playlist.ended { longest } else { longest.max(playlist.chunk + Duration::from_secs(1)) };
     let first = segments.first().map_or(1, |segment| segment.chunk.id.index);
     let gone = segments.first().map_or(0, |first| gaps_before(playlist.gaps, first.chunk.span.start));
 
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-    line(&mut text, format_args!("#EXT-X-TARGETDURATION:{}", target.unwrap_or(0).max(1)));
+    line(&mut text, format_args!("#EXT-X-TARGETDURATION:{}", target.as_secs_f64().round().max(1.0)));
     line(&mut text, format_args!("#EXT-X-MEDIA-SEQUENCE:{first}"));
     if gone > 0 {
         line(&mut text, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{gone}"));
@@ -205,4 +209,25 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day = of_year - (153 * month + 2) / 5 + 1;
     let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
     (year + 400 * era + next, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_clock_times_are_gregorian() {
+        let text = |millis| Rfc3339(UtcTime(millis)).to_string();
+        assert_eq!(text(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(text(-1), "1969-12-31T23:59:59.999Z");
+        assert_eq!(text(951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(text(1_795_262_400_123), "2026-11-21T12:00:00.123Z");
+        assert_eq!(text(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn codecs_have_their_rfc_6381_names() {
+        assert_eq!(codec_name(&crate::fixtures::h264()), "avc1.42c00d");
+        assert_eq!(codec_name(&crate::fixtures::aac()), "mp4a.40.2");
+    }
 }

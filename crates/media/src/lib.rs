@@ -12,6 +12,8 @@ mod error;
 mod fixtures;
 mod flatten;
 mod fmp4;
+#[cfg(test)]
+mod golden;
 mod hls;
 mod policy;
 mod scan;
