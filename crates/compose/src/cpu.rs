@@ -149,7 +149,7 @@ fn collect(scene: &Scene, at: Timestamp, frames: &mut dyn Frames) -> Vec<Option<
 /// `rect` in bands of at most [`TILE_PIXELS`] or two rows, all of them even if it is. As wide as it is, since whole
 /// rows come from memory twice as fast as parts of them.
 fn tiles(rect: Rect) -> impl Iterator<Item = Rect> {
-    let rows = (TILE_PIXELS / rect.width.max(1) & !1).max(2);
+    let rows = ((TILE_PIXELS / rect.width.max(1)) & !1).max(2);
     (0..rect.height).step_by(rows as usize).map(move |y| {
         Rect::new(rect.x, rect.y.saturating_add_unsigned(y), rect.width, rows.min(rect.height - y))
     })
