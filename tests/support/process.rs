@@ -1,0 +1,218 @@
+//! Programs: finding them, running them, and ending them for certain.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    env,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{
+        OnceLock,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// No program that a test runs to its end takes longer than this.
+const PATIENCE: Duration = Duration::from_secs(50);
+/// Between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A program of the machine. Fails the test where it is not installed.
+pub fn tool(name: &str) -> Command {
+    assert!(is_installed(name), "{name} is not installed: run cargo xtask setup");
+    Command::new(name)
+}
+
+/// Like [`tool`], for a program that runs until it is ended: it also ends when the test dies without its guards.
+pub fn server(name: &str) -> Command {
+    assert!(is_installed(name), "{name} is not installed: run cargo xtask setup");
+    let mut command = tool("setpriv");
+    command.args(["--pdeathsig", "KILL", name]);
+    command
+}
+
+fn is_installed(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|folder| folder.join(name).is_file())
+}
+
+/// Waits until `look` finds something. Fails the test, saying `what`, after `limit`.
+pub fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {limit:?} in vain for {what}");
+        thread::sleep(LOOK);
+    }
+}
+
+/// Runs a program to its end and gives what it said. Fails the test where it does not end.
+pub fn output(command: &mut Command) -> Output {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stdout = read_all(child.stdout.take());
+    let stderr = read_all(child.stderr.take());
+    let status = wait_for_exit(&mut child, PATIENCE);
+    if status.is_none() {
+        // Reading its output must come to an end too.
+        kill(child.id(), Signal::KILL);
+        let _reaped = child.wait();
+    }
+    let (stdout, stderr) = (receive(&stdout), receive(&stderr));
+    match status {
+        Some(status) => Output { status, stdout, stderr },
+        None => panic!("{command:?} did not end within {PATIENCE:?}: {}", String::from_utf8_lossy(&stderr)),
+    }
+}
+
+/// Like [`output`], for a program that must succeed; gives its standard output as text.
+pub fn text(command: &mut Command) -> String {
+    let output = output(command);
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn read_all(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
+    let (send, receive) = mpsc::channel();
+    if let Some(mut pipe) = pipe {
+        thread::spawn(move || {
+            let mut buffer = vec![0; 1 << 16];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                if send.send(buffer[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    receive
+}
+
+fn receive(pieces: &mpsc::Receiver<Vec<u8>>) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        match pieces.recv_timeout(Duration::from_secs(10)) {
+            Ok(piece) => all.extend(piece),
+            Err(RecvTimeoutError::Disconnected) => return all,
+            // A shell's `$(…)` would wait for it too.
+            Err(RecvTimeoutError::Timeout) => panic!("a process that was left behind holds the output open"),
+        }
+    }
+}
+
+/// Waits for a process to end by itself.
+pub fn wait_for_exit(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return Some(status);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Sends a signal. A process that is gone is no fault.
+pub fn kill(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _gone = kill_process(pid, signal);
+    }
+}
+
+/// A program that runs beside the test and ends with this guard.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// Starts it, its output unread.
+    pub fn start(command: &mut Command) -> Self {
+        let child =
+            command.stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self { child }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The process, to take its pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Dying in order first: a sound server that is shot leaves its clients waiting.
+        kill(self.child.id(), Signal::TERM);
+        if wait_for_exit(&mut self.child, Duration::from_secs(2)).is_none() {
+            kill(self.child.id(), Signal::KILL);
+            let _reaped = self.child.wait();
+        }
+    }
+}
+
+/// Reads lines from a pipe on a thread of its own, which ends with the pipe.
+pub fn lines(pipe: impl Read + Send + 'static) -> (mpsc::Receiver<String>, JoinHandle<()>) {
+    let (send, receive) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    (receive, reader)
+}
+
+/// The folder of this build's profile, such as `target/debug`.
+pub fn target_folder() -> PathBuf {
+    let test = env::current_exe().expect("a test knows its own path");
+    let folder = test.parent().and_then(Path::parent).expect("cargo puts tests into <target>/<profile>/deps");
+    folder.to_owned()
+}
+
+/// The `spool` program: SPOOL_BIN, or built now with this build's profile.
+pub fn spool_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match env::var_os("SPOOL_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => build_spool(),
+    })
+}
+
+fn build_spool() -> PathBuf {
+    let folder = target_folder();
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let target = folder.parent().expect("a profile's folder lies in the target folder");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "spool-cli", "--profile", profile, "--target-dir"])
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo can be started");
+    assert!(built.success(), "spool could not be built");
+    folder.join("spool")
+}

@@ -1,0 +1,142 @@
+//! A private sound system: PipeWire with a speaker and a microphone that are only buffers.
+
+use crate::process::{Running, output, server, text, tool, wait_for};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// Speakers (`speakers`) and a microphone (`mic`) that no other process hears.
+#[derive(Debug)]
+pub struct Sound {
+    // In the order in which they must end.
+    _servers: Vec<Running>,
+    folder: TempDir,
+}
+
+impl Sound {
+    /// Starts the servers and makes both devices the defaults.
+    pub fn start() -> Self {
+        let folder =
+            tempfile::Builder::new().prefix("spool-sound").tempdir().expect("there is room for a folder");
+        let mut sound = Self { _servers: Vec::new(), folder };
+        let address = format!("--address={}", sound.bus());
+        sound.serve("dbus-daemon", &["--session", "--nofork", "--nopidfile", &address]);
+        wait_for("D-Bus", START_LIMIT, || sound.folder.path().join("bus").exists().then_some(()));
+        sound.serve("pipewire", &[]);
+        wait_for("PipeWire", START_LIMIT, || sound.folder.path().join("pipewire-0").exists().then_some(()));
+        sound.serve("wireplumber", &[]);
+        sound.serve("pipewire-pulse", &[]);
+        wait_for("the sound server", START_LIMIT, || {
+            output(sound.command("pactl").arg("info")).status.success().then_some(())
+        });
+        sound.add_speakers();
+        sound.add_microphone();
+        sound
+    }
+
+    fn serve(&mut self, name: &str, arguments: &[&str]) {
+        let log =
+            fs::File::create(self.folder.path().join(format!("{name}.log"))).expect("logs can be written");
+        let mut command = server(name);
+        self.dress(&mut command);
+        self._servers.push(Running::start(command.args(arguments).stdout(Stdio::null()).stderr(log)));
+    }
+
+    /// Plugs in the speakers and makes them the default.
+    pub fn add_speakers(&self) {
+        self.load("module-null-sink", "sink_name=speakers sink_properties=device.description=Speakers");
+        self.wait_for_device("sinks", "speakers");
+        text(self.command("pactl").args(["set-default-sink", "speakers"]));
+    }
+
+    /// Plugs in the microphone and makes it the default. What is played to `micfeed` is what it hears.
+    pub fn add_microphone(&self) {
+        self.load("module-null-sink", "sink_name=micfeed sink_properties=device.description=Feed");
+        self.wait_for_device("sinks", "micfeed");
+        let source = "source_name=mic source_properties=device.description=Microphone";
+        self.load("module-remap-source", &format!("master=micfeed.monitor {source}"));
+        self.wait_for_device("sources", "mic");
+        text(self.command("pactl").args(["set-default-source", "mic"]));
+    }
+
+    /// Pulls the microphone out.
+    pub fn remove_microphone(&self) {
+        text(self.command("pactl").args(["unload-module", "module-remap-source"]));
+    }
+
+    fn load(&self, module: &str, arguments: &str) {
+        text(self.command("pactl").args(["load-module", module, "rate=48000"]).args(arguments.split(' ')));
+    }
+
+    fn wait_for_device(&self, kind: &str, name: &str) {
+        wait_for(name, START_LIMIT, || {
+            let list = text(self.command("pactl").args(["list", "short", kind]));
+            list.lines().any(|line| line.split('\t').nth(1) == Some(name)).then_some(())
+        });
+    }
+
+    /// Plays a sine of `hertz` on a sink for as long as the guard lives, up to a minute and a half. Returns once
+    /// it sounds.
+    pub fn play(&self, sink: &str, hertz: u32) -> Running {
+        let file = self.folder.path().join(format!("{hertz}.wav"));
+        let tone = ["synth", "90", "sine", &hertz.to_string(), "gain", "-6"].map(str::to_owned);
+        text(tool("sox").args(["-q", "-n", "-r", "48000", "-c", "2"]).arg(&file).args(tone));
+        let before = self.players();
+        let player = self.paplay(sink, &file);
+        wait_for("the tone", START_LIMIT, || (self.players() > before).then_some(()));
+        player
+    }
+
+    fn paplay(&self, sink: &str, file: &Path) -> Running {
+        let mut command = server("paplay");
+        self.dress(&mut command);
+        Running::start(command.args(["--device", sink]).arg(file).stdout(Stdio::null()).stderr(Stdio::null()))
+    }
+
+    fn players(&self) -> usize {
+        text(self.command("pactl").args(["list", "sink-inputs"])).matches("Corked: no").count()
+    }
+
+    /// A program that hears and plays here.
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = tool(name);
+        self.dress(&mut command);
+        command
+    }
+
+    /// Where the servers listen; XDG_RUNTIME_DIR of everything that shall hear.
+    pub fn runtime(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn bus(&self) -> String {
+        format!("unix:path={}", self.folder.path().join("bus").display())
+    }
+
+    /// Gives a program the surroundings in which it finds these servers and no others.
+    pub fn dress(&self, command: &mut Command) {
+        let inside = |name: &str| -> PathBuf { self.folder.path().join(name) };
+        command
+            .env("XDG_RUNTIME_DIR", self.folder.path())
+            .env("HOME", self.folder.path())
+            .env("XDG_CONFIG_HOME", inside("config"))
+            .env("XDG_STATE_HOME", inside("state"))
+            .env("DBUS_SESSION_BUS_ADDRESS", self.bus())
+            .env_remove("DISPLAY")
+            .env_remove("PULSE_SERVER")
+            .env_remove("PIPEWIRE_REMOTE");
+    }
+}
+
+impl Drop for Sound {
+    fn drop(&mut self) {
+        // Clients first, the bus last.
+        while self._servers.pop().is_some() {}
+    }
+}
