@@ -1,1 +1,49 @@
-fn main() {}
+//! Everything a developer runs: `cargo xtask setup | run | test | bench | soak`.
+//!
+//! Owns: what a machine needs, and how the product is built, tried and measured. Never a part of the product. It
+//! stands on the standard library alone, so that it builds on a machine with nothing but Rust. Tested by every
+//! newcomer and every CI run.
+
+mod bench;
+mod run;
+mod setup;
+mod sh;
+mod soak;
+mod stage;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask setup     installs what building, testing and measuring need
+cargo xtask run       records ten seconds of this display, or of a virtual one, and prints the file
+cargo xtask test      everything that CI checks
+cargo xtask bench     measures recording and export beside the peers; `bench record` or `bench export` for one
+cargo xtask soak      five hundred kills, thousands of simulated crashes, power cuts on a real file system
+
+Each sets up what it needs by itself and may be repeated.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["setup"] => setup::all(),
+        ["run"] => run::run(),
+        ["test"] => test::run(),
+        ["bench"] => bench::run(&["record", "export"]),
+        ["bench", which @ ("record" | "export")] => bench::run(&[which]),
+        ["soak"] => soak::run(),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(sh::Failure(format!("there is no such command\n\n{USAGE}"))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nxtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

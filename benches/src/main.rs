@@ -1,0 +1,2 @@
+//! What recording and export cost, beside what the peers cost.
+fn main() {}
