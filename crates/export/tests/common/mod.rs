@@ -1,0 +1,205 @@
+//! A real film for the tests of this crate: made by ffmpeg, cut into packets by ffprobe, recorded into a store.
+#![allow(dead_code, reason = "each test file uses its part of this")]
+
+use bytes::Bytes;
+use media::{ChunkPolicy, Chunker};
+use model::{
+    ChunkId, CodecConfig, Gap, GapReason, Manifest, Mode, Packet, Piece, RecordingId, Retention, SessionId,
+    SessionMeta, SessionState, Size, Span, Timestamp, TrackInfo, TrackKind, UtcTime,
+};
+use std::{collections::BTreeMap, ops::ControlFlow, path::Path, process::Command, sync::Arc, sync::OnceLock};
+use store::{ChunkStore, OsFs};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub const FPS: i64 = 30;
+pub const RATE: u32 = 48_000;
+
+/// Twelve seconds of moving pictures with a keyframe each two, and a tone.
+pub struct Film {
+    pub dir: TempDir,
+    pub pictures: Vec<Packet>,
+    pub sounds: Vec<Packet>,
+    pub h264: CodecConfig,
+    pub aac: CodecConfig,
+}
+
+impl Film {
+    pub fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("film.mp4")
+    }
+}
+
+/// Made once for all tests of a file.
+pub fn film() -> &'static Film {
+    static FILM: OnceLock<Film> = OnceLock::new();
+    FILM.get_or_init(make_film)
+}
+
+fn make_film() -> Film {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("film.mp4");
+    let arguments = "-v error -f lavfi -i testsrc2=s=320x180:r=30:d=12 -f lavfi -i sine=f=440:r=48000:d=12 \
+                     -c:v libx264 -preset veryfast -bf 0 -g 60 -keyint_min 60 -sc_threshold 0 -pix_fmt yuv420p \
+                     -video_track_timescale 90000 -c:a aac -ac 2 -b:a 96k";
+    run(Command::new("ffmpeg").args(arguments.split_whitespace()).arg(&path));
+
+    let bytes = Bytes::from(std::fs::read(&path).unwrap());
+    let packets = |stream: &str, timescale: u32| {
+        let fields = probe(&path, &["-select_streams", stream, "-show_entries", "packet=pts,size,pos,flags"]);
+        let packet = |fields: &Vec<String>| {
+            let number = |index: usize| fields[index].parse::<i64>().unwrap();
+            let (size, place) = (number(1) as usize, number(2) as usize);
+            let at = Timestamp::from_ticks(number(0), timescale);
+            let end = Timestamp::from_ticks(number(0) + 1024, timescale);
+            let duration = if stream == "a" { end.saturating_since(at) } else { std::time::Duration::ZERO };
+            Packet {
+                at,
+                duration,
+                keyframe: fields[3].starts_with('K'),
+                bytes: bytes.slice(place..place + size),
+            }
+        };
+        fields.iter().map(packet).collect::<Vec<_>>()
+    };
+    let box_body = |kind: &[u8]| {
+        let place = bytes.windows(4).position(|found| found == kind).unwrap();
+        let size = u32::from_be_bytes(bytes[place - 4..place].try_into().unwrap()) as usize;
+        bytes.slice(place + 4..place - 4 + size)
+    };
+    let esds = box_body(b"esds");
+    // The tag of the decoder's own description, with its length in four bytes as ffmpeg writes it.
+    let specific = esds.windows(4).position(|found| found == [5, 0x80, 0x80, 0x80]).unwrap() + 4;
+    let asc = esds.slice(specific + 1..specific + 1 + usize::from(esds[specific]));
+    Film {
+        pictures: packets("v", 90_000),
+        sounds: packets("a", RATE),
+        h264: CodecConfig::H264 { size: Size::new(320, 180), avcc: box_body(b"avcC") },
+        aac: CodecConfig::Aac { rate: RATE, channels: 2, asc, priming: 1024, bitrate: 96_000 },
+        dir,
+    }
+}
+
+/// Runs a program to its end. It must succeed, and have nothing to complain of.
+pub fn run(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaints.is_empty(), "{command:?}: {}\n{complaints}", output.status);
+    output.stdout
+}
+
+/// What ffprobe says of a file, line by line.
+pub fn probe(path: &Path, arguments: &[&str]) -> Vec<Vec<String>> {
+    let mut command = Command::new("ffprobe");
+    command.args(["-v", "warning", "-of", "csv=p=0"]).args(arguments).arg(path);
+    let text = String::from_utf8(run(&mut command)).unwrap();
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines.map(|line| line.trim_end_matches(',').split(',').map(str::to_owned).collect()).collect()
+}
+
+/// A session in a store.
+pub struct Recorded {
+    pub dir: TempDir,
+    pub store: ChunkStore,
+    pub manifest: Manifest,
+}
+
+impl Recorded {
+    pub fn out(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Init and chunks end to end, as a player gets them, from the `first` chunk on.
+    pub fn stream(&self, track: usize, first: usize) -> Vec<u8> {
+        let track = &self.manifest.tracks[track];
+        let init =
+            self.store.init(self.manifest.meta.id, &track.track.id, &track.track.inits[0].hash).unwrap();
+        let chunks = track.chunks[first..].iter().map(|chunk| self.store.read(&chunk.id).unwrap());
+        std::iter::once(init.bytes).chain(chunks).collect::<Vec<_>>().concat()
+    }
+
+    pub fn chunk_path(&self, id: &ChunkId) -> std::path::PathBuf {
+        let folder = self.store.dir().join("sessions").join(id.session.to_string()).join(id.track.as_str());
+        let prefix = format!("{:06}-", id.index);
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        files
+            .into_iter()
+            .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&prefix))
+            .unwrap()
+    }
+}
+
+/// Records pieces as the engine would.
+pub fn store(tracks: Vec<(TrackKind, &str, Vec<Piece>)>, gaps: &[Span]) -> Recorded {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = ChunkStore::open(Arc::new(OsFs), &dir.path().join("data")).unwrap();
+    let meta = SessionMeta {
+        version: SessionMeta::VERSION,
+        id: session(),
+        recording: RecordingId(Uuid::from_u128(1)),
+        title: "Film".into(),
+        description: String::new(),
+        metadata: BTreeMap::new(),
+        mode: Mode::Program,
+        retention: Retention::KeepAll,
+        started_at: UtcTime(0),
+        chunk: ChunkPolicy::CHUNK,
+        state: SessionState::Recording,
+        tracks: Vec::new(),
+        gaps: Vec::new(),
+        lost: None,
+    };
+    let mut writer = store.begin(meta).unwrap();
+    for (kind, label, pieces) in tracks {
+        let id = pieces[0].track().clone();
+        writer.add_track(TrackInfo { id, kind, label: label.into(), inits: Vec::new() }).unwrap();
+        for piece in pieces {
+            writer.write(piece).unwrap();
+        }
+    }
+    for span in gaps {
+        writer.gap(Gap { track: None, span: *span, reason: GapReason::Paused }).unwrap();
+    }
+    let manifest = writer.finalize(SessionState::Finalized).unwrap();
+    Recorded { dir, store, manifest }
+}
+
+pub fn session() -> SessionId {
+    SessionId(Uuid::from_u128(7))
+}
+
+/// A chunker for one of the film's tracks.
+pub fn chunker(track: &str, codec: &CodecConfig) -> Chunker {
+    Chunker::new(session(), track.parse().unwrap(), codec, ChunkPolicy::default(), 1).unwrap()
+}
+
+pub fn drain(chunker: &mut Chunker) -> Vec<Piece> {
+    std::iter::from_fn(|| chunker.poll()).collect()
+}
+
+/// The film, recorded as it is.
+pub fn recorded() -> Recorded {
+    let film = film();
+    let mut tracks = Vec::new();
+    for (kind, name, codec, packets) in [
+        (TrackKind::Program, "program", &film.h264, &film.pictures),
+        (TrackKind::Mix, "mix", &film.aac, &film.sounds),
+    ] {
+        let mut chunker = chunker(name, codec);
+        for packet in packets {
+            chunker.push(packet.clone()).unwrap();
+        }
+        chunker.seal(millis(12_000));
+        tracks.push((kind, name, drain(&mut chunker)));
+    }
+    store(tracks, &[])
+}
+
+pub fn millis(millis: i64) -> Timestamp {
+    Timestamp(millis * 1_000_000)
+}
+
+/// Exports are not interrupted here.
+pub fn go_on(_: spool_export::Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
