@@ -2,6 +2,7 @@
 
 use crate::{Point, Rect, Size, Timestamp};
 use bytes::Bytes;
+use std::time::Duration;
 
 /// How the pixels of a picture lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,5 +98,10 @@ impl AudioBlock {
     /// How many samples each channel has.
     pub fn frames(&self) -> usize {
         self.samples.len() / usize::from(self.channels.max(1))
+    }
+
+    /// How long it lasts, to the nearest nanosecond.
+    pub fn duration(&self) -> Duration {
+        Timestamp::from_ticks(self.frames() as i64, self.rate.max(1)).saturating_since(Timestamp::ZERO)
     }
 }

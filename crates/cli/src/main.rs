@@ -1,0 +1,45 @@
+//! The command line: one file a command, each one call to the engine, which is started where none runs.
+//!
+//! Owns: flags, words for people, exit codes. Decides nothing. Tested end to end in `tests/`.
+
+mod args;
+mod config;
+mod connect;
+mod devices;
+mod engine_process;
+mod export;
+mod library;
+mod record;
+mod session;
+mod show;
+mod words;
+
+use args::{Args, Verb};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let outcome = match &args.verb {
+        Verb::Devices(flags) => devices::run(&args.common, flags),
+        Verb::Record(flags) => record::run(&args.common, flags),
+        Verb::Stop => session::stop(&args.common),
+        Verb::Pause => session::pause(&args.common),
+        Verb::Resume => session::resume(&args.common),
+        Verb::Status => session::status(&args.common),
+        Verb::List(flags) => library::list(&args.common, flags),
+        Verb::Show(flags) => show::run(&args.common, flags),
+        Verb::Verify(flags) => library::verify(&args.common, flags),
+        Verb::Delete(flags) => library::delete(&args.common, flags),
+        Verb::Config(flags) => config::run(&args.common, flags),
+        Verb::Export(flags) => export::run(&args.common, flags),
+        Verb::Engine => engine_process::run(&args.common),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("spool: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

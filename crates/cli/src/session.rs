@@ -1,0 +1,54 @@
+//! `spool stop`, `pause`, `resume`, `status`
+
+use crate::{args::Common, connect, words};
+use anyhow::Result;
+use engine::{
+    Client,
+    command::{Activity, Command, Reply, Snapshot},
+};
+
+pub(crate) fn stop(common: &Common) -> Result<()> {
+    let reply = connect::tell(common, Command::Stop)?;
+    let Reply::Finished(summary) = reply else { return connect::surprised(&reply) };
+    words::print_finished(common.json, &summary)
+}
+
+pub(crate) fn pause(common: &Common) -> Result<()> {
+    done(common, Command::Pause, "Paused; `spool resume` goes on.")
+}
+
+pub(crate) fn resume(common: &Common) -> Result<()> {
+    done(common, Command::Resume, "Recording again.")
+}
+
+fn done(common: &Common, command: Command, words: &str) -> Result<()> {
+    let reply = connect::tell(common, command)?;
+    let Reply::Done = reply else { return connect::surprised(&reply) };
+    if common.json { words::print_json(&serde_json::json!({ "done": true })) } else { words::print(words) }
+}
+
+pub(crate) fn status(common: &Common) -> Result<()> {
+    // An engine that does not run is idle: asking need not start one.
+    let snapshot = match Client::connect(&connect::data_folder(common)?)? {
+        None => Box::new(Snapshot::default()),
+        Some(mut client) => match connect::ask(&mut client, Command::Status, drop)? {
+            Reply::Status(snapshot) => snapshot,
+            reply => return connect::surprised(&reply),
+        },
+    };
+    if common.json {
+        return words::print_json(&snapshot);
+    }
+    if snapshot.activity == Activity::Idle {
+        return words::print("Not recording.");
+    }
+    words::print(&words::status_line(&snapshot))?;
+    for track in &snapshot.tracks {
+        let trouble = track.trouble.as_deref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        println!("  {:<8} {:>5} chunks  {}{trouble}", track.track, track.chunks, track.label);
+    }
+    for notice in &snapshot.notices {
+        println!("  {notice}");
+    }
+    Ok(())
+}

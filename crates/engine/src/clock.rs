@@ -1,0 +1,65 @@
+//! The only place that reads clocks.
+
+use crate::platform;
+use clock::HostClock;
+use model::{HostTime, UtcTime};
+use std::time::{Duration, SystemTime};
+
+/// The computer's clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl HostClock for SystemClock {
+    fn now(&self) -> HostTime {
+        HostTime(platform::host_nanos())
+    }
+}
+
+/// The wall clock, for people. It may jump, so nothing is ordered or measured by it.
+pub fn utc_now() -> UtcTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    UtcTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Notices that the machine slept: a clock that counts sleep ran ahead of the one that does not.
+#[derive(Debug)]
+pub struct SleepWatch {
+    ahead_nanos: i64,
+}
+
+impl SleepWatch {
+    /// Shorter differences are the two readings' own distance.
+    const SHORTEST: Duration = Duration::from_millis(200);
+
+    /// From now on.
+    pub fn begin() -> Self {
+        Self { ahead_nanos: platform::sleep_nanos() }
+    }
+
+    /// How long the machine slept since this was asked last, if it did.
+    pub fn slept(&mut self) -> Option<Duration> {
+        self.observe(platform::sleep_nanos())
+    }
+
+    fn observe(&mut self, ahead_nanos: i64) -> Option<Duration> {
+        let slept = Duration::from_nanos(u64::try_from(ahead_nanos - self.ahead_nanos).unwrap_or(0));
+        if slept < Self::SHORTEST {
+            return None;
+        }
+        self.ahead_nanos = ahead_nanos;
+        Some(slept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_real_sleep_counts() {
+        let mut watch = SleepWatch { ahead_nanos: 5 };
+        assert_eq!(watch.observe(1_000), None);
+        assert_eq!(watch.observe(3_000_000_005), Some(Duration::from_secs(3)));
+        assert_eq!(watch.observe(3_000_000_900), None);
+    }
+}

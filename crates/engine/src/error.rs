@@ -1,0 +1,103 @@
+//! What can go wrong in the engine, one variant a reaction, and how shells hear of it.
+
+use capture::CaptureError;
+use codec::CodecError;
+use compose::RenderError;
+use export::ExportError;
+use media::MediaError;
+use serde::{Deserialize, Serialize};
+use store::StoreError;
+
+/// Why a command was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Only one session runs at a time.
+    #[error("already recording; `spool stop` ends that recording")]
+    Busy,
+    /// Nothing runs that could be stopped, paused or resumed.
+    #[error("nothing is being recorded")]
+    NotRecording,
+    /// The command does not make sense; says why and what would.
+    #[error("{0}")]
+    Invalid(String),
+    /// A plan without any source.
+    #[error("nothing to record: every source is switched off or missing")]
+    NoSource,
+    /// The engine is ending.
+    #[error("the engine is ending; try again")]
+    Ending,
+    /// Somebody else speaks another version of the protocol.
+    #[error(
+        "this is engine protocol {ours}, the request is of {theirs}: use the programs of one installation"
+    )]
+    Protocol {
+        /// What this engine speaks.
+        ours: u32,
+        /// What the request said.
+        theirs: u32,
+    },
+    /// A device.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// An encoder.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The compositor.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// The chunk format.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An export.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The local socket or a thread could not be had.
+    #[error("{operation}: {cause}")]
+    System {
+        /// What was tried.
+        operation: &'static str,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+}
+
+impl EngineError {
+    /// Stable, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::NotRecording => "not_recording",
+            Self::Invalid(_) => "invalid",
+            Self::NoSource => "no_source",
+            Self::Ending => "ending",
+            Self::Protocol { .. } => "protocol",
+            Self::Capture(_) => "capture",
+            Self::Codec(_) | Self::Render(_) | Self::Media(_) => "media",
+            Self::Store(StoreError::NotFound { .. }) => "not_found",
+            Self::Store(StoreError::DiskFull { .. }) => "disk_full",
+            Self::Store(StoreError::InUse { .. }) => "in_use",
+            Self::Store(_) => "store",
+            Self::Export(_) => "export",
+            Self::System { .. } => "system",
+        }
+    }
+}
+
+/// An error as it goes over the socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// Stable, for programs.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+impl From<&EngineError> for Problem {
+    fn from(error: &EngineError) -> Self {
+        Self { code: error.code().to_owned(), message: error.to_string() }
+    }
+}

@@ -1,0 +1,21 @@
+//! Windows.
+
+use crate::error::EngineError;
+use interprocess::local_socket::{GenericNamespaced, Name, PeerCreds, ToNsName};
+use model::Hash;
+use std::path::Path;
+
+/// Where the engine of this data folder listens: a named pipe.
+pub(crate) fn endpoint(data: &Path) -> Result<Name<'static>, EngineError> {
+    let name = format!("spool-{}", Hash::of(data.as_os_str().as_encoded_bytes()));
+    name.to_ns_name::<GenericNamespaced>()
+        .map_err(|cause| EngineError::System { operation: "naming the engine's pipe", cause })
+}
+
+/// The pipe's default access list already admits this user alone to write.
+pub(crate) fn is_same_user(_peer: &PeerCreds) -> bool {
+    true
+}
+
+/// A process without a console has nothing to leave.
+pub(crate) fn detach() {}
