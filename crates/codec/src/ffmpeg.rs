@@ -55,3 +55,15 @@ pub(crate) fn receive(
         Err(error) => Err(CodecError::failed(operation)(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_encoder_names_its_package() {
+        let error = find("no-such-encoder", "the package that has it").err().unwrap();
+        assert!(matches!(error, CodecError::MissingEncoder { .. }) && !error.is_retryable());
+        assert!(error.to_string().contains("install the package that has it"), "{error}");
+    }
+}
