@@ -90,3 +90,30 @@ fn folder_of(path: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_fit_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out.mp4");
+        let refused = PartFile::create(&out, u64::MAX);
+        assert!(matches!(refused.err(), Some(ExportError::DiskFull { needed: u64::MAX, .. })));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_full_disk_has_its_own_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = PartFile::create(&dir.path().join("out.mp4"), 10).unwrap();
+        let failed = |kind: io::ErrorKind| file.failed("write", kind.into());
+        assert!(matches!(failed(io::ErrorKind::StorageFull), ExportError::DiskFull { needed: 10, .. }));
+        assert!(matches!(failed(io::ErrorKind::QuotaExceeded), ExportError::DiskFull { .. }));
+        assert!(matches!(
+            failed(io::ErrorKind::PermissionDenied),
+            ExportError::Io { operation: "write", .. }
+        ));
+    }
+}

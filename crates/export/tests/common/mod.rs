@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub const FPS: i64 = 30;
 pub const RATE: u32 = 48_000;
 
-/// Twelve seconds of moving pictures with a keyframe each two, and a tone.
+/// What ffmpeg made, as packets.
 pub struct Film {
     pub dir: TempDir,
     pub pictures: Vec<Packet>,
@@ -30,23 +30,26 @@ impl Film {
     }
 }
 
-/// Made once for all tests of a file.
+/// Twelve seconds, made once for all tests of a file.
 pub fn film() -> &'static Film {
     static FILM: OnceLock<Film> = OnceLock::new();
-    FILM.get_or_init(make_film)
+    FILM.get_or_init(|| make_film("320x180", 12))
 }
 
-fn make_film() -> Film {
+/// Moving pictures of this size with a keyframe each two seconds, and a tone.
+pub fn make_film(size: &str, seconds: u32) -> Film {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("film.mp4");
-    let arguments = "-v error -f lavfi -i testsrc2=s=320x180:r=30:d=12 -f lavfi -i sine=f=440:r=48000:d=12 \
-                     -c:v libx264 -preset veryfast -bf 0 -g 60 -keyint_min 60 -sc_threshold 0 -pix_fmt yuv420p \
-                     -video_track_timescale 90000 -c:a aac -ac 2 -b:a 96k";
+    let arguments = format!(
+        "-v error -f lavfi -i testsrc2=s={size}:r=30:d={seconds} -f lavfi -i sine=f=440:r=48000:d={seconds} \
+         -c:v libx264 -preset veryfast -bf 0 -g 60 -keyint_min 60 -sc_threshold 0 -pix_fmt yuv420p \
+         -video_track_timescale 90000 -c:a aac -ac 2 -b:a 96k"
+    );
     run(Command::new("ffmpeg").args(arguments.split_whitespace()).arg(&path));
 
     let bytes = Bytes::from(std::fs::read(&path).unwrap());
     let packets = |stream: &str, timescale: u32| {
-        let fields = probe(&path, &["-select_streams", stream, "-show_entries", "packet=pts,size,pos,flags"]);
+        let fields = probe(&path, stream, &["pts", "size", "pos", "flags"]);
         let packet = |fields: &Vec<String>| {
             let number = |index: usize| fields[index].parse::<i64>().unwrap();
             let (size, place) = (number(1) as usize, number(2) as usize);
@@ -71,10 +74,12 @@ fn make_film() -> Film {
     // The tag of the decoder's own description, with its length in four bytes as ffmpeg writes it.
     let specific = esds.windows(4).position(|found| found == [5, 0x80, 0x80, 0x80]).unwrap() + 4;
     let asc = esds.slice(specific + 1..specific + 1 + usize::from(esds[specific]));
+    let (width, height) = size.split_once('x').unwrap();
+    let picture_size = Size::new(width.parse().unwrap(), height.parse().unwrap());
     Film {
         pictures: packets("v", 90_000),
         sounds: packets("a", RATE),
-        h264: CodecConfig::H264 { size: Size::new(320, 180), avcc: box_body(b"avcC") },
+        h264: CodecConfig::H264 { size: picture_size, avcc: box_body(b"avcC") },
         aac: CodecConfig::Aac { rate: RATE, channels: 2, asc, priming: 1024, bitrate: 96_000 },
         dir,
     }
@@ -88,13 +93,27 @@ pub fn run(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
-/// What ffprobe says of a file, line by line.
-pub fn probe(path: &Path, arguments: &[&str]) -> Vec<Vec<String>> {
+/// Of each packet of a stream the fields that ffprobe names.
+pub fn probe(path: &Path, stream: &str, fields: &[&str]) -> Vec<Vec<String>> {
     let mut command = Command::new("ffprobe");
-    command.args(["-v", "warning", "-of", "csv=p=0"]).args(arguments).arg(path);
-    let text = String::from_utf8(run(&mut command)).unwrap();
-    let lines = text.lines().filter(|line| !line.is_empty());
-    lines.map(|line| line.trim_end_matches(',').split(',').map(str::to_owned).collect()).collect()
+    let entries = format!("packet={}", fields.join(","));
+    command.args([
+        "-v",
+        "warning",
+        "-show_data_hash",
+        "MD5",
+        "-select_streams",
+        stream,
+        "-show_entries",
+        &entries,
+    ]);
+    let text = String::from_utf8(run(command.arg(path))).unwrap();
+    let field = |packet: &str, field: &&str| {
+        let value = packet.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix('='));
+        value.unwrap_or_else(|| panic!("no {field} in {packet}")).to_owned()
+    };
+    let packets = text.split("[PACKET]").skip(1);
+    packets.map(|packet| fields.iter().map(|name| field(packet, name)).collect()).collect()
 }
 
 /// A session in a store.
