@@ -6,7 +6,12 @@
 //! with what it has. Tested by simulation, in `sim`.
 
 use crate::{
-    Append, ChunkStore, StoreError, document::write_whole, error::At as _, index, layout, store::Inner,
+    Append, ChunkStore, StoreError,
+    document::write_whole,
+    error::At as _,
+    index,
+    layout::{self, TrackFile},
+    store::Inner,
 };
 use model::{
     Chunk, ChunkId, Gap, Hash, Init, InitUse, Manifest, Part, PartMark, Piece, SessionId, SessionMeta,
@@ -14,6 +19,7 @@ use model::{
 };
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -142,6 +148,9 @@ impl SessionWriter {
             inner.noting(track.seal_open(inner))?;
         }
         if !self.finalized {
+            for track in self.tracks.values() {
+                inner.noting(track.tidy(inner))?;
+            }
             inner.change(self.session, |_, row| {
                 row.document.meta.state = state;
                 Ok(())
@@ -279,6 +288,24 @@ impl Track {
     }
 }
 
+impl Track {
+    /// Removes what only an open chunk needs, durably: no opening looks into a finalized session again.
+    fn tidy(&self, inner: &Inner) -> Result<()> {
+        let names = match inner.fs.list(&self.folder) {
+            // No init segment ever came.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            listed => listed.at("list", &self.folder)?,
+        };
+        for name in names {
+            if let Some(TrackFile::Sums(_) | TrackFile::Temporary) = TrackFile::parse(&name) {
+                let path = self.folder.join(name);
+                inner.fs.remove(&path).at("remove", &path)?;
+            }
+        }
+        inner.sync_folder(&self.folder)
+    }
+}
+
 impl OpenChunk {
     /// Syncs the file, gives it its final name and syncs the folder. After an error, goes on where it stopped.
     fn make_durable(&mut self, inner: &Inner, folder: &Path, hash: &Hash) -> Result<()> {
@@ -309,9 +336,9 @@ impl OpenChunk {
     /// that failed.
     fn hash(&self, inner: &Inner, folder: &Path) -> Result<Hash> {
         let names = inner.fs.list(folder).at("list", folder)?;
-        let mine = |name: &String| match layout::TrackFile::parse(name) {
-            Some(layout::TrackFile::Open(index)) => self.files.is_some() && index == self.id.index,
-            Some(layout::TrackFile::Chunk(index, _)) => self.files.is_none() && index == self.id.index,
+        let mine = |name: &String| match TrackFile::parse(name) {
+            Some(TrackFile::Open(index)) => self.files.is_some() && index == self.id.index,
+            Some(TrackFile::Chunk(index, _)) => self.files.is_none() && index == self.id.index,
             _ => false,
         };
         let missing = || StoreError::Missing { chunk: self.id.clone() };

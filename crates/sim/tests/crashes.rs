@@ -1,0 +1,178 @@
+//! The store under crashes and failing disks: at every single operation.
+//!
+//! `SPOOL_SIM_SEED=n` runs one seed, `SPOOL_SIM_SEEDS=n` the first `n`. A failure prints what to type.
+
+use spool_sim::{Crash, Fault, Play, Script, SimFs};
+use std::{io::ErrorKind, sync::Arc};
+use store::{ChunkStore, Recovered, StoreError};
+
+const CRASHES: [Crash; 2] = [Crash::Kill, Crash::PowerCut];
+
+fn seeds(usual: u64) -> impl Iterator<Item = u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match (number("SPOOL_SIM_SEED"), number("SPOOL_SIM_SEEDS")) {
+        (Some(seed), _) => seed..=seed,
+        (None, count) => 1..=count.unwrap_or(usual),
+    }
+}
+
+fn open(disk: &SimFs) -> Result<(ChunkStore, Recovered), StoreError> {
+    ChunkStore::open(Arc::new(disk.clone()), disk.dir())
+}
+
+/// Plays a script to its end on a sound disk.
+fn played<'a>(script: &'a Script, disk: &SimFs) -> Play<'a> {
+    let (store, _) = open(disk).expect("an empty folder opens");
+    let mut play = Play::new(script);
+    play.run(&store, disk).expect("nothing fails");
+    play
+}
+
+/// Opens a disk after a crash and compares what is there with what must be.
+fn check(disk: &SimFs, play: &Play<'_>, ops: usize, crash: Crash) -> Result<(), String> {
+    let (store, recovered) = open(disk).map_err(|error| format!("it does not open: {error}"))?;
+    if recovered.moved_aside.is_some() {
+        return Err("a sound index was put aside".to_owned());
+    }
+    play.account(ops).check(&store, &recovered, crash)?;
+    drop(store);
+    let (_, again) = open(disk).map_err(|error| format!("it does not open again: {error}"))?;
+    if again == Recovered::default() { Ok(()) } else { Err(format!("opening again recovers {again:?}")) }
+}
+
+/// Says how to see it again.
+fn or_fail<T>(result: Result<T, String>, seed: u64, disk: &SimFs, place: &str, ops: usize) -> T {
+    result.unwrap_or_else(|problem| {
+        panic!(
+            "seed {seed}, {place} {ops} ({}): {problem}\n\
+             again: SPOOL_SIM_SEED={seed} cargo test -p spool-sim --test crashes",
+            disk.describe(ops)
+        )
+    })
+}
+
+#[test]
+fn a_crash_at_any_operation_costs_at_most_what_was_open() {
+    for seed in seeds(1) {
+        let (script, disk) = (Script::new(seed), SimFs::new().unwrap());
+        let play = played(&script, &disk);
+        for ops in 0..=disk.now() {
+            for crash in CRASHES {
+                let crashed = disk.crash(ops, crash, seed).unwrap();
+                or_fail(check(&crashed, &play, ops, crash), seed, &disk, &format!("{crash:?} after"), ops);
+            }
+        }
+    }
+}
+
+/// Every eleventh crash is followed by more of them, each in the middle of putting the one before it in order.
+#[test]
+fn a_crash_while_recovering_costs_nothing_more() {
+    for seed in seeds(1) {
+        let (script, disk) = (Script::new(seed), SimFs::new().unwrap());
+        let play = played(&script, &disk);
+        for ops in (seed as usize % 11..=disk.now()).step_by(11) {
+            // After a power cut that follows a kill, what the kill left is no longer sure to be there.
+            for (first, then) in [
+                (Crash::Kill, Crash::Kill),
+                (Crash::PowerCut, Crash::Kill),
+                (Crash::PowerCut, Crash::PowerCut),
+            ] {
+                let crashed = disk.crash(ops, first, seed).unwrap();
+                drop(open(&crashed).unwrap());
+                for inner in (0..=crashed.now()).step_by(3) {
+                    let again = crashed.crash(inner, then, seed).unwrap();
+                    let place = format!("{then:?} after operation {inner} of opening after {first:?} after");
+                    or_fail(check(&again, &play, ops, first), seed, &disk, &place, ops);
+                }
+            }
+        }
+    }
+}
+
+/// Does a step again and again, as long as the disk fails; says whether every error was the one it should be.
+fn persist(play: &mut Play<'_>, store: &ChunkStore, disk: &SimFs, kind: ErrorKind) -> Result<(), String> {
+    let mut tries = 0;
+    while !play.is_over() {
+        match play.step(store, disk) {
+            Ok(()) => tries = 0,
+            Err(error) if is_expected(&error, kind) && tries < 10 => tries += 1,
+            Err(error) => return Err(format!("{error:?}")),
+        }
+    }
+    Ok(())
+}
+
+fn is_expected(error: &StoreError, kind: ErrorKind) -> bool {
+    let same = match error {
+        StoreError::DiskFull { .. } => kind == ErrorKind::StorageFull,
+        StoreError::Io { source, .. } => source.kind() == kind,
+        _ => false,
+    };
+    same && error.is_retryable()
+}
+
+/// A full disk and a failing one, for up to three operations, beginning with any of them: the same steps again bring
+/// everything onto the disk, so that even a power cut takes nothing of it.
+#[test]
+fn what_failed_can_be_done_again() {
+    for seed in seeds(1) {
+        let script = Script::new(seed);
+        let operations = {
+            let disk = SimFs::new().unwrap();
+            played(&script, &disk);
+            disk.tried()
+        };
+        for at in 1..=operations {
+            let kind = if (at as u64 + seed).is_multiple_of(2) { ErrorKind::StorageFull } else { ErrorKind::Other };
+            let disk = SimFs::new().unwrap();
+            disk.fail(Fault { at, count: 1 + at % 3, kind });
+            let store = (0..10).find_map(|_| match open(&disk) {
+                Ok((store, _)) => Some(store),
+                Err(error) => {
+                    assert!(is_expected(&error, kind), "seed {seed}, operation {at}: {error:?}");
+                    None
+                }
+            });
+            let store = store.expect("the fault is over");
+            let mut play = Play::new(&script);
+            let place = format!("{kind} at operation {at}, found at");
+            or_fail(persist(&mut play, &store, &disk, kind), seed, &disk, &place, disk.now());
+            disk.heal();
+            play.die();
+            drop(store);
+            let cut = disk.crash(disk.now(), Crash::PowerCut, seed).unwrap();
+            or_fail(check(&cut, &play, disk.now(), Crash::PowerCut), seed, &disk, &place, disk.now());
+        }
+    }
+}
+
+/// A disk that stays full: nothing more is taken, and once there is space again the sessions end in order with all
+/// that was.
+#[test]
+fn a_recording_ends_in_order_once_there_is_space_again() {
+    for seed in seeds(1) {
+        let script = Script::new(seed);
+        for at in (10 + seed as usize % 5..600).step_by(5) {
+            let disk = SimFs::new().unwrap();
+            let (store, _) = open(&disk).unwrap();
+            disk.fail(Fault { at, count: usize::MAX, kind: ErrorKind::StorageFull });
+            let mut play = Play::new(&script);
+            let full = play.run(&store, &disk);
+            if let Err(error) = &full {
+                assert!(
+                    matches!(error, StoreError::DiskFull { .. }),
+                    "seed {seed}, operation {at}: {error:?}"
+                );
+            }
+            disk.heal();
+            let ended = play.finalize_all().map_err(|error| format!("it does not end: {error}"));
+            let place = format!("full at operation {at}, found at");
+            or_fail(ended, seed, &disk, &place, disk.now());
+            drop(store);
+            let (store, recovered) = open(&disk).unwrap();
+            let found = play.account(disk.now()).ended().check(&store, &recovered, Crash::Kill);
+            or_fail(found, seed, &disk, &place, disk.now());
+        }
+    }
+}
