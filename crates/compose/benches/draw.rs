@@ -94,5 +94,6 @@ fn main() {
     bench("to 720p, all damaged", hd720, Damage::All, false);
     bench("to 720p, 5 % damaged", hd720, band, false);
     bench("to 720p, pointer moves", hd720, Damage::Rects(Vec::new()), true);
+    bench("to 480p, all damaged", Size::new(852, 480), Damage::All, false);
     bench("to 1600x900, all damaged", Size::new(1600, 900), Damage::All, false);
 }

@@ -104,6 +104,13 @@ fn the_screen_made_smaller() {
 }
 
 #[test]
+fn the_screen_made_much_smaller() {
+    for (name, canvas) in [("half", Size::new(72, 40)), ("thumbnail", Size::new(40, 22))] {
+        check(name, canvas, layers(Rect::whole(canvas), Rect::whole(SCREEN), 1.0), Point { x: 70, y: 31 });
+    }
+}
+
+#[test]
 fn the_screen_made_larger() {
     let canvas = Size::new(224, 126);
     check("larger", canvas, layers(Rect::whole(canvas), Rect::whole(SCREEN), 1.0), Point { x: 71, y: 30 });

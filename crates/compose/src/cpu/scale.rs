@@ -123,6 +123,8 @@ fast! {
             [a, b] => blend_some_rows(source, stride, [a, b], out),
             [a, b, c] => blend_some_rows(source, stride, [a, b, c], out),
             [a, b, c, d] => blend_some_rows(source, stride, [a, b, c, d], out),
+            [a, b, c, d, e] => blend_some_rows(source, stride, [a, b, c, d, e], out),
+            [a, b, c, d, e, f] => blend_some_rows(source, stride, [a, b, c, d, e, f], out),
             _ => blend_many_rows(source, stride, weights, out),
         }
     }
@@ -166,6 +168,8 @@ fast! {
             2 => blend_some_columns::<2>(middle, first, taps, columns, out),
             3 => blend_some_columns::<3>(middle, first, taps, columns, out),
             4 => blend_some_columns::<4>(middle, first, taps, columns, out),
+            5 => blend_some_columns::<5>(middle, first, taps, columns, out),
+            6 => blend_some_columns::<6>(middle, first, taps, columns, out),
             _ => blend_many_columns(middle, first, taps, columns, out),
         }
     }
