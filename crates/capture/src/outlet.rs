@@ -109,8 +109,24 @@ pub struct NewestPictures {
 
 #[derive(Debug, Default)]
 struct Shared {
-    places: Mutex<BTreeMap<TrackId, Place>>,
-    arrived: Condvar,
+    places: Mutex<Places>,
+    ready: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    by_track: BTreeMap<TrackId, Place>,
+    /// There is something for whoever waits.
+    is_ready: bool,
+}
+
+/// Whether a picture is worth waking somebody for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// Now.
+    Now,
+    /// No: more of the same instant follows, which will.
+    Later,
 }
 
 #[derive(Debug, Default)]
@@ -121,31 +137,45 @@ struct Place {
 }
 
 impl NewestPictures {
-    /// Waits until a picture of any source can be taken, at most `timeout`. Says whether there is one.
+    /// Waits until a picture of any source can be taken, or until [`Self::wake`], at most `timeout`. Says whether
+    /// either came.
     pub fn wait(&self, timeout: Duration) -> bool {
-        let empty = |places: &mut BTreeMap<TrackId, Place>| places.values().all(|p| p.waiting.is_none());
-        let (places, _) = self
+        let (mut places, _) = self
             .shared
-            .arrived
-            .wait_timeout_while(self.places(), timeout, empty)
+            .ready
+            .wait_timeout_while(self.places(), timeout, |places| !places.is_ready)
             .unwrap_or_else(PoisonError::into_inner);
-        places.values().any(|place| place.waiting.is_some())
+        std::mem::take(&mut places.is_ready)
+    }
+
+    /// Ends whoever's waiting, for reasons of the caller's.
+    pub fn wake(&self) {
+        self.places().is_ready = true;
+        self.shared.ready.notify_all();
     }
 
     /// The newest picture of `track`, unless it was taken before.
     pub fn take(&self, track: &TrackId) -> Option<Frame> {
-        self.places().get_mut(track)?.waiting.take()
+        self.places().by_track.get_mut(track)?.waiting.take()
     }
 
     /// What became of the looks at `track`.
     pub fn counts(&self, track: &TrackId) -> Counts {
-        self.places().get(track).map(|place| place.counts).unwrap_or_default()
+        self.places().by_track.get(track).map(|place| place.counts).unwrap_or_default()
     }
 
     /// A new picture. `damage` is relative to the one put before.
-    pub(crate) fn put(&self, track: &TrackId, at: Timestamp, picture: Planes, origin: Point, damage: Damage) {
+    pub(crate) fn put(
+        &self,
+        track: &TrackId,
+        at: Timestamp,
+        picture: Planes,
+        origin: Point,
+        damage: Damage,
+        wake: Wake,
+    ) {
         let mut places = self.places();
-        let place = places.entry(track.clone()).or_default();
+        let place = places.by_track.entry(track.clone()).or_default();
         place.counts.captured += 1;
         let mut frame = Frame { at, picture, origin, serial: place.serial + 1, since: place.serial, damage };
         if let Some(missed) = place.waiting.take() {
@@ -160,19 +190,27 @@ impl NewestPictures {
         place.serial = frame.serial;
         place.waiting = Some(frame);
         drop(places);
-        self.shared.arrived.notify_all();
-    }
-
-    pub(crate) fn count(&self, track: &TrackId, add: impl FnOnce(&mut Counts)) {
-        let mut places = self.places();
-        // Looked up first: this happens at each tick, and a new key is a clone.
-        match places.get_mut(track) {
-            Some(place) => add(&mut place.counts),
-            None => add(&mut places.entry(track.clone()).or_default().counts),
+        if wake == Wake::Now {
+            self.wake();
         }
     }
 
-    fn places(&self) -> MutexGuard<'_, BTreeMap<TrackId, Place>> {
+    /// The source was looked at without a new picture of its own. What else came of that look can be taken now.
+    pub(crate) fn count(&self, track: &TrackId, add: impl FnOnce(&mut Counts)) {
+        let mut places = self.places();
+        // Looked up first: this happens at each tick, and a new key is a clone.
+        match places.by_track.get_mut(track) {
+            Some(place) => add(&mut place.counts),
+            None => add(&mut places.by_track.entry(track.clone()).or_default().counts),
+        }
+        let waiting = places.by_track.values().any(|place| place.waiting.is_some());
+        drop(places);
+        if waiting {
+            self.wake();
+        }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
         // A panic elsewhere leaves at worst an older picture in its place.
         self.shared.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,7 +226,7 @@ mod tests {
         let size = Size::new(width, 10);
         let picture =
             Planes { format: PixelFormat::Bgrx, size, stride: 4 * width as usize, bytes: Bytes::new() };
-        pictures.put(&track(), Timestamp(at), picture, Point::default(), damage);
+        pictures.put(&track(), Timestamp(at), picture, Point::default(), damage, Wake::Now);
     }
 
     fn track() -> TrackId {
@@ -214,6 +252,22 @@ mod tests {
         assert_eq!(pictures.counts(&track()), Counts { captured: 3, unchanged: 0, dropped: 1 });
         assert!(pictures.take(&track()).is_none());
         assert!(!pictures.wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_cursor_waits_for_the_look_it_belongs_to() {
+        let pictures = NewestPictures::default();
+        let size = Size::new(1, 1);
+        let picture = Planes { format: PixelFormat::Bgrx, size, stride: 4, bytes: Bytes::new() };
+        pictures.put(&track(), Timestamp(1), picture, Point::default(), Damage::All, Wake::Later);
+        assert!(!pictures.wait(Duration::ZERO));
+        pictures.count(&"program".parse().unwrap(), |counts| counts.unchanged += 1);
+        assert!(pictures.wait(Duration::ZERO));
+        assert!(pictures.take(&track()).is_some());
+        pictures.count(&track(), |counts| counts.unchanged += 1);
+        assert!(!pictures.wait(Duration::ZERO), "a look at a still screen wakes nobody");
+        pictures.wake();
+        assert!(pictures.wait(Duration::ZERO));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Owns: the way from host and device time to session time, and which track a sample belongs to. Never blocks the
 //! device that pushes. Tested below.
 
-use crate::{Counts, Outlet};
+use crate::{Counts, Outlet, outlet::Wake};
 use bytes::Bytes;
 use clock::{HostClock, SessionClock, SourceClock};
 use model::{AudioBlock, Damage, DeviceTime, HostTime, PixelFormat, Planes, Point, Size, Timestamp, TrackId};
@@ -22,7 +22,8 @@ pub enum SampleContent {
         /// What changed.
         damage: Damage,
     },
-    /// The pointer of a screen: moved, or of another shape. Goes to the track `cursor`.
+    /// The pointer of a screen: moved, or of another shape. Goes to the track `cursor`. Comes before the screen's own
+    /// `Picture` or `Unchanged` of the same instant, so that both are drawn at once.
     Cursor {
         /// Its pixels, [`PixelFormat::BgraPremultiplied`].
         picture: Planes,
@@ -165,14 +166,14 @@ impl SampleSink {
         let count = |add: &dyn Fn(&mut Counts)| outlet.pictures.count(track, add);
         match content {
             SampleContent::Picture { picture, damage } => {
-                outlet.pictures.put(track, session, picture, Point::default(), damage);
+                outlet.pictures.put(track, session, picture, Point::default(), damage, Wake::Now);
             }
             // The picture of a cursor is small: whoever draws it again draws all of it.
             SampleContent::Cursor { picture, origin } => {
-                outlet.pictures.put(cursor, session, picture, origin, Damage::All);
+                outlet.pictures.put(cursor, session, picture, origin, Damage::All, Wake::Later);
             }
             SampleContent::NoCursor => {
-                outlet.pictures.put(cursor, session, nothing(), Point::default(), Damage::All);
+                outlet.pictures.put(cursor, session, nothing(), Point::default(), Damage::All, Wake::Later);
             }
             SampleContent::Unchanged => count(&|counts| counts.unchanged += 1),
             SampleContent::Missed(pictures) => count(&|counts| counts.dropped += pictures),

@@ -22,7 +22,7 @@ impl CaptureBackend for Native {
         match (x11::sources(), sounds) {
             (Ok(screens), Ok(sounds)) => Ok(screens.into_iter().chain(sounds).collect()),
             (Ok(some), Err(error)) | (Err(error), Ok(some)) => {
-                tracing::warn!(%error, "not all sources can be listed");
+                tracing::info!(%error, "not all sources can be listed");
                 Ok(some)
             }
             (Err(error), Err(_)) => Err(error),

@@ -15,6 +15,7 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 const SERVER: &str = "the sound server";
@@ -26,7 +27,7 @@ const PULSE_FRAMES: u32 = 1024;
 /// A connection to one of them.
 pub(super) struct SoundServer {
     kind: ServerKind,
-    host: cpal::Host,
+    host: Arc<cpal::Host>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +47,10 @@ struct Found {
 impl SoundSystem for SoundServer {
     fn connect() -> Result<Self, CaptureError> {
         let pipewire = match cpal::host_from_id(HostId::PipeWire) {
-            Ok(host) => return Ok(Self { kind: ServerKind::PipeWire, host }),
+            Ok(host) => return Ok(Self { kind: ServerKind::PipeWire, host: Arc::new(host) }),
             Err(error) => error,
         };
-        ensure_cookie();
-        match cpal::host_from_id(HostId::PulseAudio) {
+        match connect_pulse() {
             Ok(host) => Ok(Self { kind: ServerKind::PulseAudio, host }),
             Err(pulse) => {
                 let message = format!("PipeWire: {pipewire}; PulseAudio: {pulse}");
@@ -178,6 +178,20 @@ fn pulse_name(device: Option<cpal::Device>, suffix: &str) -> String {
 fn take_named(devices: &mut Vec<Found>, kind: SourceKind, id: &str) -> Option<Found> {
     let at = devices.iter().position(|device| device.kind == kind && device.id.as_str() == id)?;
     Some(devices.swap_remove(at))
+}
+
+/// The one connection to PulseAudio, which all share: its thread and socket stay behind when a client is dropped, so
+/// there must not be one for each look at the devices.
+fn connect_pulse() -> Result<Arc<cpal::Host>, cpal::Error> {
+    static SHARED: Mutex<Option<Arc<cpal::Host>>> = Mutex::new(None);
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(host) = shared.as_ref().filter(|host| host.devices().is_ok()) {
+        return Ok(Arc::clone(host));
+    }
+    ensure_cookie();
+    let host = Arc::new(cpal::host_from_id(HostId::PulseAudio)?);
+    *shared = Some(Arc::clone(&host));
+    Ok(host)
 }
 
 /// PulseAudio's clients share a secret, which the first of them writes. Without one the server refuses to talk.

@@ -1,0 +1,167 @@
+//! What every back end must do, whatever is behind it.
+
+use super::{LIMIT, Listener, track};
+use model::{AudioBlock, Damage, Frame, PixelFormat, Timestamp};
+use spool_capture::{CaptureBackend, CaptureError, SourceConfig, SourceId};
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
+
+/// A stamp is at most this far from the moment at which its sample is read, on a busy machine.
+const NEAR: Duration = Duration::from_millis(700);
+const FPS: u32 = 30;
+
+/// What a back end has to be tried on.
+pub struct Subject<'a> {
+    /// Screens on which something moves.
+    pub moving: &'a [&'a str],
+    /// Screens on which nothing does.
+    pub still: &'a [&'a str],
+    /// Sources of sound.
+    pub sound: &'a [&'a str],
+    /// Ids that mean nothing.
+    pub unknown: &'a [&'a str],
+}
+
+/// Checks all of it.
+pub fn check(backend: &dyn CaptureBackend, subject: &Subject<'_>) {
+    check_sources(backend);
+    subject.unknown.iter().for_each(|id| check_unknown(backend, id));
+    subject.still.iter().for_each(|id| check_still(backend, id));
+    subject.moving.iter().for_each(|id| check_moving(backend, id));
+    subject.sound.iter().for_each(|id| check_sound(backend, id));
+}
+
+fn check_sources(backend: &dyn CaptureBackend) {
+    let sources = backend.sources().unwrap();
+    assert_eq!(sources, backend.sources().unwrap(), "the same sources are there when asked again");
+    assert!(!sources.is_empty());
+    let ids: BTreeSet<&SourceId> = sources.iter().map(|source| &source.id).collect();
+    assert_eq!(ids.len(), sources.len(), "no two sources share an id: {sources:?}");
+    for source in &sources {
+        assert!(!source.name.trim().is_empty(), "{} has a name for people", source.id);
+        assert_eq!(source.size.is_none(), source.kind.is_audio(), "screens have a size: {source:?}");
+    }
+}
+
+fn check_unknown(backend: &dyn CaptureBackend, id: &str) {
+    let listener = Listener::new();
+    let opened = backend.open(&SourceId::new(id), &SourceConfig { fps: FPS }, listener.sink("source"));
+    let error = opened.err().unwrap_or_else(|| panic!("{id:?} could be opened"));
+    assert_eq!(error, CaptureError::UnknownSource { id: SourceId::new(id) });
+    assert!(!error.is_retryable());
+}
+
+/// One picture, and then nothing but the news that it is the same.
+fn check_still(backend: &dyn CaptureBackend, id: &str) {
+    let (listener, threads) = (Listener::new(), captures());
+    let capture = listener.open(backend, id, FPS);
+    let first = listener.picture("source", |_| true);
+    assert_eq!((first.serial, first.since, &first.damage), (1, 0, &Damage::All), "{id}");
+    let unchanged = || listener.intake.pictures.counts(&track("source")).unchanged;
+    super::wait_for("thirty looks", || (unchanged() >= 30).then_some(()));
+    let counts = listener.intake.pictures.counts(&track("source"));
+    assert_eq!((counts.captured, counts.dropped), (1, 0), "{id} changed though it stands still");
+    check_stops(&listener, id, threads, || drop(capture));
+}
+
+/// Each picture is near now, later than the one before, and no different where its damage does not say so.
+fn check_moving(backend: &dyn CaptureBackend, id: &str) {
+    let (listener, threads) = (Listener::new(), captures());
+    let begun = Instant::now();
+    let capture = listener.open(backend, id, FPS);
+    let mut canvas = Canvas::default();
+    let mut last: Option<(Timestamp, u64)> = None;
+    while last.is_none_or(|(_, serial)| serial < 60) {
+        let frame = listener.picture("source", |_| true);
+        check_near(&listener, frame.at, id);
+        if let Some((at, serial)) = last {
+            assert!(at < frame.at && serial < frame.serial, "{id}: {at} then {}", frame.at);
+            assert!(frame.since <= serial, "{id}: damage since {} misses some after {serial}", frame.since);
+        }
+        canvas.check(&frame, id);
+        last = Some((frame.at, frame.serial));
+    }
+    let fewest = Duration::from_secs(60) / FPS;
+    assert!(begun.elapsed() > fewest * 9 / 10, "{id} goes faster than its ceiling");
+    check_stops(&listener, id, threads, || drop(capture));
+}
+
+/// A picture that is only ever updated where damage says so.
+#[derive(Default)]
+struct Canvas {
+    bytes: Vec<u8>,
+}
+
+impl Canvas {
+    fn check(&mut self, frame: &Frame, id: &str) {
+        let (picture, stride) = (&frame.picture, frame.picture.stride);
+        assert_eq!(picture.format, PixelFormat::Bgrx);
+        assert_eq!(picture.bytes.len(), stride * picture.size.height as usize, "{id}");
+        match &frame.damage {
+            Damage::All => self.bytes = picture.bytes.to_vec(),
+            Damage::Rects(rects) => {
+                for rect in rects {
+                    for y in rect.y..rect.bottom() {
+                        let start = y as usize * stride + 4 * rect.x as usize;
+                        let row = start..start + 4 * rect.width as usize;
+                        self.bytes[row.clone()].copy_from_slice(&picture.bytes[row]);
+                    }
+                }
+            }
+        }
+        assert!(self.bytes == picture.bytes, "{id}: picture {} changed outside its damage", frame.serial);
+    }
+}
+
+/// Blocks are near now and follow each other, almost all without a gap: a sound server that a busy machine held up
+/// loses samples, and their stamps are what says so.
+fn check_sound(backend: &dyn CaptureBackend, id: &str) {
+    let (listener, threads) = (Listener::new(), captures());
+    let capture = listener.open(backend, id, FPS);
+    let mut blocks: Vec<AudioBlock> = Vec::new();
+    while blocks.iter().map(AudioBlock::duration).sum::<Duration>() < Duration::from_secs(3) {
+        let (_, block) = listener.intake.sound.recv_timeout(LIMIT).expect("sound came");
+        check_near(&listener, block.at, id);
+        assert!((1..=2).contains(&block.channels) && block.rate >= 8_000, "{id}");
+        assert!(!block.samples.is_empty() && block.samples.len() % usize::from(block.channels) == 0, "{id}");
+        blocks.push(block);
+    }
+    // The first second may still step while the device's clock is learned.
+    let steps = || blocks.windows(2).skip(blocks.len() / 3).map(|pair| (&pair[0], &pair[1]));
+    assert!(steps().all(|(block, next)| block.at < next.at), "{id}: sound goes back in time");
+    let off = |block: &AudioBlock, next: &AudioBlock| next.at.0 - (block.at + block.duration()).0;
+    let gaps: Vec<i64> = steps().map(|(a, b)| off(a, b)).filter(|off| off.abs() > 1_000_000).collect();
+    assert!(gaps.len() < steps().count() / 10, "{id}: these many ns between blocks: {gaps:?}");
+    check_stops(&listener, id, threads, || drop(capture));
+}
+
+fn check_near(listener: &Listener, at: Timestamp, id: &str) {
+    let now = listener.now();
+    assert!(at <= now + Duration::from_millis(100), "{id}: {at} is in the future of {now}");
+    assert!(at + NEAR > now, "{id}: {at} is long before {now}");
+}
+
+/// When a capture is dropped its thread is gone, and nothing comes after that.
+fn check_stops(listener: &Listener, id: &str, threads: Option<usize>, stop: impl FnOnce()) {
+    assert!(threads.is_none() || captures() > threads, "{id} runs on a thread of its own");
+    let begun = Instant::now();
+    stop();
+    assert!(begun.elapsed() < Duration::from_secs(1), "{id} took {:?} to stop", begun.elapsed());
+    assert_eq!(captures(), threads, "{id} left a thread behind");
+    while listener.intake.sound.try_recv().is_ok() {}
+    let counts = listener.intake.pictures.counts(&track("source"));
+    std::thread::sleep(Duration::from_millis(150));
+    assert_eq!(listener.intake.pictures.counts(&track("source")), counts, "{id} goes on after its end");
+    assert!(listener.intake.sound.is_empty(), "{id} goes on after its end");
+    assert_eq!(listener.intake.events.try_recv().ok(), None, "{id} reports its own end");
+}
+
+/// Threads of this process that belong to a capture, and those that they started; none where nobody can count them.
+fn captures() -> Option<usize> {
+    let tasks = fs::read_dir("/proc/self/task").ok()?.filter_map(Result::ok);
+    let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+    Some(names.filter(|name| name.trim() == "capture").count())
+}

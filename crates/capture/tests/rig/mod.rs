@@ -1,0 +1,124 @@
+//! What the tests of this crate need: servers of their own, a place to listen, and ways to look at what came.
+//!
+//! A display or sound server is found through the environment, which a test cannot change for itself. So each such
+//! test starts its servers and then itself once more, with their addresses in the environment ([`in_session`]).
+
+#![allow(dead_code, reason = "each test binary uses its own part of the rig")]
+
+pub mod conformance;
+#[cfg(target_os = "linux")]
+pub mod display;
+pub mod process;
+pub mod sound;
+
+use clock::{HostClock, SessionClock};
+use model::{AudioBlock, Frame, HostTime, Timestamp, TrackId};
+use spool_capture::{
+    Capture, CaptureBackend, Intake, Outlet, SampleSink, SourceConfig, SourceEvent, SourceId,
+};
+use std::{
+    env,
+    process::Command,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+/// Nothing that a test waits for takes longer.
+pub const LIMIT: Duration = Duration::from_secs(15);
+
+const INSIDE: &str = "SPOOL_TEST_INSIDE";
+
+/// Runs `body` in a process in whose environment there is what `start` answers, while what it started lives.
+pub fn in_session<G>(name: &str, start: impl FnOnce() -> (G, Vec<(String, String)>), body: impl FnOnce()) {
+    if env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    let (guard, variables) = start();
+    let status = Command::new(env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture"])
+        .envs(variables)
+        .env(INSIDE, "1")
+        .status()
+        .unwrap();
+    drop(guard);
+    assert!(status.success(), "{name} failed inside its session: see above");
+}
+
+/// A steady clock with a beginning of its own: no back end may take it for granted that it is CLOCK_MONOTONIC.
+pub struct Host;
+
+impl HostClock for Host {
+    fn now(&self) -> HostTime {
+        static BEGUN: OnceLock<Instant> = OnceLock::new();
+        HostTime(BEGUN.get_or_init(Instant::now).elapsed().as_nanos() as i64)
+    }
+}
+
+/// A place where samples arrive, and the session whose time they are in.
+pub struct Listener {
+    outlet: Outlet,
+    pub intake: Intake,
+    clock: Arc<SessionClock>,
+}
+
+impl Listener {
+    pub fn new() -> Self {
+        let (outlet, intake) = Outlet::new();
+        Self { outlet, intake, clock: Arc::new(SessionClock::new(Host.now())) }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.session_from_host(Host.now())
+    }
+
+    pub fn sink(&self, name: &str) -> SampleSink {
+        SampleSink::new(track(name), self.outlet.clone(), Arc::clone(&self.clock), Arc::new(Host))
+    }
+
+    /// Opens a source whose samples go to the track `source`.
+    pub fn open(&self, backend: &dyn CaptureBackend, id: &str, fps: u32) -> Capture {
+        backend
+            .open(&SourceId::new(id), &SourceConfig { fps }, self.sink("source"))
+            .unwrap_or_else(|error| panic!("{id} cannot be opened: {error}"))
+    }
+
+    /// The next picture of a track that fits.
+    pub fn picture(&self, name: &str, fits: impl Fn(&Frame) -> bool) -> Frame {
+        wait_for(&format!("a picture of {name}"), || {
+            self.intake.pictures.wait(Duration::from_millis(50));
+            self.intake.pictures.take(&track(name)).filter(&fits)
+        })
+    }
+
+    /// Sound that lasts as long as this, from now on.
+    pub fn sound(&self, length: Duration) -> Vec<AudioBlock> {
+        while self.intake.sound.try_recv().is_ok() {}
+        let mut blocks: Vec<AudioBlock> = Vec::new();
+        while blocks.iter().map(AudioBlock::duration).sum::<Duration>() < length {
+            let (_, block) = self.intake.sound.recv_timeout(LIMIT).expect("sound came");
+            blocks.push(block);
+        }
+        blocks
+    }
+
+    /// The next thing that befalls a source.
+    pub fn event(&self) -> SourceEvent {
+        self.intake.events.recv_timeout(LIMIT).expect("something befell the source").1
+    }
+}
+
+pub fn track(name: &str) -> TrackId {
+    name.parse().unwrap()
+}
+
+/// What `found` finds, once it does.
+pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(begun.elapsed() < LIMIT, "{what} did not come within {LIMIT:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
