@@ -124,8 +124,8 @@ impl Chunker {
             return Err(MediaError::NeedsKeyframe { track: self.init.track.clone(), at: packet.at });
         }
 
-        let length = self.clock.ticks_from_session(packet.at + packet.duration)
-            - self.clock.ticks_from_session(packet.at);
+        let ticks = |at| self.clock.ticks_from_session(at);
+        let length = if self.is_sound() { ticks(packet.at + packet.duration) - ticks(packet.at) } else { 0 };
         let held = Held { decoded: shown, shown, length, size, keyframe: packet.keyframe };
         self.hold(held, at, &packet.bytes);
         self.floor = shown + 1;
@@ -168,6 +168,10 @@ impl Chunker {
         self.pieces.pop_front()
     }
 
+    fn is_sound(&self) -> bool {
+        matches!(self.init.codec, CodecConfig::Aac { .. })
+    }
+
     fn checked_size(&self, packet: &Packet) -> Result<u32, MediaError> {
         let size = packet.bytes.len();
         u32::try_from(size)
@@ -187,6 +191,7 @@ impl Chunker {
         if self.open.is_none() {
             self.begin_chunk(at);
         }
+        let is_sound = self.is_sound();
         let Some(chunk) = &mut self.open else { return };
         match &mut chunk.part {
             Some(part) => {
@@ -198,7 +203,7 @@ impl Chunker {
                 // After a still picture the decode time stands at the end of its part. Sound has no composition
                 // offsets: a hole in it is a hole.
                 let early = held.shown - self.floor;
-                if self.continuous && held.length == 0 && i32::try_from(early).is_ok() {
+                if self.continuous && !is_sound && i32::try_from(early).is_ok() {
                     held.decoded = self.floor;
                 }
                 chunk.part = Some(OpenPart {

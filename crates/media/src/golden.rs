@@ -124,12 +124,8 @@ fn playlists() {
     };
     let gaps = [pause()];
     let chunk = ChunkPolicy::CHUNK;
-    let ended = MediaPlaylist {
-        track: &film,
-        gaps: &gaps,
-        started_at: Some(UtcTime(1_795_262_400_000)),
-        ended: true,
-    };
+    let started_at = Some(UtcTime(1_795_262_400_000));
+    let ended = MediaPlaylist { track: &film, gaps: &gaps, started_at, chunk, ended: true };
     expect_file!["../../../golden/media/playlist-ended.txt"].assert_eq(&media_playlist(&ended, uri));
 
     // A replay buffer: the first chunk is gone.
