@@ -30,10 +30,10 @@ pub(crate) fn print_finished(json: bool, summary: &Summary) -> Result<()> {
         lost => format!("{} missing, see `spool show`", duration(lost)),
     };
     print(&format!(
-        "Recorded {}, {} in {} tracks; {} pictures, {} dropped; {missing}\n{}",
+        "Recorded {}, {} ({}); {} pictures, {} dropped; {missing}\n{}",
         clock(summary.duration_ms),
         bytes(summary.bytes),
-        summary.tracks.len(),
+        summary.tracks.join(", "),
         summary.frames.encoded,
         summary.frames.dropped,
         summary.recording,

@@ -22,31 +22,38 @@ pub fn utc_now() -> UtcTime {
 }
 
 /// Notices that the machine slept: a clock that counts sleep ran ahead of the one that does not.
-#[derive(Debug)]
-pub struct SleepWatch {
-    ahead_nanos: i64,
+pub(crate) struct SleepWatch {
+    /// How far it is ahead now, in nanoseconds.
+    ahead: Box<dyn Fn() -> i64 + Send>,
+    seen: i64,
 }
 
 impl SleepWatch {
     /// Shorter differences are the two readings' own distance.
     const SHORTEST: Duration = Duration::from_millis(200);
 
-    /// From now on.
-    pub fn begin() -> Self {
-        Self { ahead_nanos: platform::sleep_nanos() }
+    /// By the computer's clocks, from now on.
+    pub(crate) fn begin() -> Self {
+        Self::by(platform::sleep_nanos)
+    }
+
+    /// By another reading of how far the one clock is ahead of the other.
+    pub(crate) fn by(ahead: impl Fn() -> i64 + Send + 'static) -> Self {
+        Self { seen: ahead(), ahead: Box::new(ahead) }
     }
 
     /// How long the machine slept since this was asked last, if it did.
-    pub fn slept(&mut self) -> Option<Duration> {
-        self.observe(platform::sleep_nanos())
+    pub(crate) fn slept(&mut self) -> Option<Duration> {
+        let ahead = (self.ahead)();
+        self.observe(ahead)
     }
 
-    fn observe(&mut self, ahead_nanos: i64) -> Option<Duration> {
-        let slept = Duration::from_nanos(u64::try_from(ahead_nanos - self.ahead_nanos).unwrap_or(0));
+    fn observe(&mut self, ahead: i64) -> Option<Duration> {
+        let slept = Duration::from_nanos(u64::try_from(ahead - self.seen).unwrap_or(0));
         if slept < Self::SHORTEST {
             return None;
         }
-        self.ahead_nanos = ahead_nanos;
+        self.seen = ahead;
         Some(slept)
     }
 }
@@ -57,7 +64,7 @@ mod tests {
 
     #[test]
     fn only_real_sleep_counts() {
-        let mut watch = SleepWatch { ahead_nanos: 5 };
+        let mut watch = SleepWatch::by(|| 5);
         assert_eq!(watch.observe(1_000), None);
         assert_eq!(watch.observe(3_000_000_005), Some(Duration::from_secs(3)));
         assert_eq!(watch.observe(3_000_000_900), None);

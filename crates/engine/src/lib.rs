@@ -18,6 +18,8 @@ mod socket;
 mod sound;
 mod sources;
 mod subscription;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use error::{EngineError, Problem};
@@ -26,6 +28,7 @@ pub use socket::{Client, Messages, Requests, Server};
 pub use store::Recovered;
 pub use subscription::Subscription;
 
+use crate::clock::SleepWatch;
 use command::{Command, Event, Reply};
 use crossbeam_channel::{Sender, bounded, unbounded};
 use run::{Input, Loop};
@@ -65,6 +68,10 @@ pub struct Running {
 impl Engine {
     /// Opens the data folder, which recovers what a crash left there, and starts the loop.
     pub fn start(data: &Path) -> Result<(Self, Running, Recovered), EngineError> {
+        Self::start_with(data, SleepWatch::begin())
+    }
+
+    fn start_with(data: &Path, sleep: SleepWatch) -> Result<(Self, Running, Recovered), EngineError> {
         let (store, recovered) = ChunkStore::open(Arc::new(OsFs), data)?;
         let (settings, ignored) = Settings::new(store.settings()?);
         for reason in ignored {
@@ -73,7 +80,8 @@ impl Engine {
         // Bounded by what its senders are: a few threads that each wait for the loop now and then.
         let (inputs, received) = unbounded();
         let connections = Arc::new(AtomicUsize::new(0));
-        let run = Loop::new(store.clone(), settings, inputs.clone(), received, Arc::clone(&connections));
+        let run =
+            Loop::new(store.clone(), settings, inputs.clone(), received, Arc::clone(&connections), sleep);
         let thread = thread::Builder::new()
             .name("engine".into())
             .spawn(move || run.run())

@@ -122,12 +122,17 @@ impl Program {
         loop {
             let deadline = self.deadline();
             self.pictures.wait(deadline.saturating_since(self.time.now()));
+            // The time first: what is told before it jumps must be obeyed before it is used.
             let now = self.time.now();
-            self.notice_stall(deadline, now);
+            let mut stalled = !self.paused;
             while let Ok(control) = self.controls.try_recv() {
+                stalled = false;
                 if self.obey(control)? == Flow::End {
                     return Ok(());
                 }
+            }
+            if stalled {
+                self.notice_stall(deadline, now);
             }
             self.refresh();
             if !self.paused {
@@ -313,7 +318,7 @@ impl Program {
     }
 
     fn notice_stall(&self, deadline: Timestamp, now: Timestamp) {
-        if !self.paused && now.saturating_since(deadline) > STALL {
+        if now.saturating_since(deadline) > STALL {
             let span = Span::new(deadline, now);
             let track = Some(self.plan.track.clone());
             self.say(Input::Gap(Gap { track, span, reason: GapReason::Stalled }));

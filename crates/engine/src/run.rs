@@ -69,6 +69,7 @@ impl Loop {
         inputs: Sender<Input>,
         received: Receiver<Input>,
         connections: Arc<AtomicUsize>,
+        sleep: SleepWatch,
     ) -> Self {
         Self {
             store,
@@ -80,7 +81,7 @@ impl Loop {
             stoppers: Vec::new(),
             ending: Vec::new(),
             is_ending: false,
-            sleep: SleepWatch::begin(),
+            sleep,
             connections,
             active_at: Instant::now(),
             next_tick: Instant::now(),

@@ -261,12 +261,13 @@ impl Session {
     /// The machine slept: nothing was recorded meanwhile, and session time goes on as the world's did.
     pub(crate) fn slept(&mut self, duration: Duration) {
         let from = self.now();
-        self.time.clock.skip(duration);
-        if self.paused.is_some() || self.is_stopping() {
-            return;
-        }
         let to = from + duration;
+        if self.paused.is_some() || self.is_stopping() {
+            return self.time.clock.skip(duration);
+        }
+        // Before the time jumps, so that nobody fills three hours with silence and a picture a second.
         self.tell(Control::Pause { at: from });
+        self.time.clock.skip(duration);
         self.skip(Span::new(from, to), GapReason::Slept);
         self.tell(Control::Resume { at: to });
     }

@@ -113,30 +113,39 @@ impl Sound {
 
     fn work(&mut self) -> Result<(), EngineError> {
         loop {
-            let control = select! {
-                recv(self.blocks) -> block => { if let Ok(block) = block { self.take(block); } None }
-                recv(self.controls) -> control => Some(control),
-                default(RUN * 2) => None,
-            };
-            match control {
-                Some(Ok(Control::Pause { at })) if self.pause(at)? == Flow::End => return Ok(()),
-                Some(Ok(Control::Pause { .. })) => {}
-                Some(Ok(Control::Resume { at })) => self.resume(at)?,
-                Some(Ok(Control::Stop { at })) => {
-                    self.settle(at);
-                    return self.seal(at);
-                }
-                // Whoever holds the controls is gone: so is the session.
-                Some(Err(_)) => return self.seal(self.written),
-                None => {}
+            select! {
+                recv(self.blocks) -> block => if let Ok(block) = block { self.take(block) },
+                recv(self.controls) -> control => match control {
+                    Ok(control) => if self.obey(control)? == Flow::End { return Ok(()) },
+                    // Whoever holds the controls is gone: so is the session.
+                    Err(_) => return self.seal(self.written),
+                },
+                default(RUN * 2) => {}
             }
+            // The time first: what is told before it jumps must be obeyed before it is used.
             let now = self.time.now();
+            while let Ok(control) = self.controls.try_recv() {
+                if self.obey(control)? == Flow::End {
+                    return Ok(());
+                }
+            }
             self.advance(now - LATENESS);
             let until = self.common();
             if until.saturating_since(self.written) >= RUN {
                 self.write(until)?;
             }
             self.report(now);
+        }
+    }
+
+    fn obey(&mut self, control: Control) -> Result<Flow, EngineError> {
+        match control {
+            Control::Pause { at } => self.pause(at),
+            Control::Resume { at } => self.resume(at).map(|()| Flow::Continue),
+            Control::Stop { at } => {
+                self.settle(at);
+                self.seal(at).map(|()| Flow::End)
+            }
         }
     }
 
