@@ -1,2 +1,30 @@
-//! What recording and export cost, beside what the peers cost.
-fn main() {}
+//! What recording and export cost, beside what the peers cost for the same, in one run.
+//!
+//! Owns: the contents that are shown, the peers' command lines, what is counted and how it is told. Never looks into
+//! the product: it runs the released program and reads what the kernel counted. The only proof of it is to run it:
+//! `cargo xtask bench`.
+
+mod clip;
+mod content;
+mod export;
+mod latency;
+mod meter;
+mod quality;
+mod record;
+mod rig;
+mod table;
+mod ten_minutes;
+
+use anyhow::{Result, bail};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["record"] => {
+            record::run()?;
+            latency::run()
+        }
+        ["export"] => export::run(),
+        _ => bail!("spool-benches record | export"),
+    }
+}

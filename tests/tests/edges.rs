@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["engine"]),
     ("sim", &ALL),
     ("tests", &ALL),
-    ("benches", &ALL),
+    ("benches", &["model", "media", "codec", "store", "tests"]),
     ("xtask", &[]),
 ];
 const ALL: [&str; 9] =
