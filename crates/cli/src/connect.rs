@@ -20,6 +20,9 @@ const START_MAX: Duration = Duration::from_secs(60);
 /// An engine without a session has little to finish.
 const END_MAX: Duration = Duration::from_secs(10);
 const LOG: &str = "engine.log";
+/// What the log becomes when an engine starts and finds it longer than this.
+const LOG_OLDER: &str = "engine.log.1";
+const LOG_BYTES_MAX: u64 = 4 << 20;
 
 /// The data folder: as said, else as environment or system have it.
 pub(crate) fn data_folder(common: &Common) -> Result<PathBuf> {
@@ -107,6 +110,10 @@ fn start(data: &Path) -> Result<Client> {
 
 fn spawn(data: &Path) -> Result<Child> {
     let path = data.join(LOG);
+    if fs::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
+        let older = data.join(LOG_OLDER);
+        fs::rename(&path, &older).with_context(|| format!("cannot write {}", older.display()))?;
+    }
     let log = OpenOptions::new().create(true).append(true).open(&path);
     let log = log.with_context(|| format!("cannot write {}", path.display()))?;
     let program = env::current_exe().context("cannot find this program's own file")?;
@@ -114,6 +121,8 @@ fn spawn(data: &Path) -> Result<Child> {
         .arg("engine")
         .arg("--data")
         .arg(data)
+        // Not where the caller happens to be: that may be a disk that somebody wants to unmount.
+        .current_dir(data)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
