@@ -116,7 +116,7 @@ impl Export<'_> {
             }
             file.finish()?;
             let Source { skipped, .. } = source;
-            return Ok(Exported { bytes: plan.size, duration: plan.duration, span, skipped });
+            return Ok(Exported { bytes: plan.size, duration: plan.duration, span: plan.span, skipped });
         }
     }
 }

@@ -119,11 +119,12 @@ fn a_cut_is_exact_to_the_picture_and_the_sample() {
     let (film, recorded) = (film(), recorded());
     let (all_pictures, all_sound) = (pictures_of(&film.path()), sound_of(&film.path()));
     // Within a group of pictures, at a keyframe, across chunks, at the beginning, to the end.
-    for (start, end) in [(31, 74), (60, 65), (39, 121), (0, 10), (110, 120)] {
+    for (start, end) in [(31, 74), (60, 65), (39, 121), (0, 10), (110, 130)] {
         let cut = Span::new(millis(start * 100), millis(end * 100));
         let (out, exported) = export(&recorded, Some(cut));
         let end = end.min(120);
         assert_eq!(exported.duration.as_millis() as i64, (end - start) * 100);
+        assert_eq!(exported.span, Span::new(cut.start, millis(end * 100)));
         let pictures = start as usize * 3..end as usize * 3;
         assert_eq!(pictures_of(&out), all_pictures[pictures], "{cut}");
         assert_sound_is(&out, &all_sound[start as usize * 4800..all_sound.len().min(end as usize * 4800)]);

@@ -36,6 +36,8 @@ pub struct FlatPlan {
     pub copies: Vec<ChunkRange>,
     /// Bytes of the whole file.
     pub size: u64,
+    /// What of the session it has, skipped spans included.
+    pub span: Span,
     /// How long it plays.
     pub duration: Duration,
 }
@@ -68,7 +70,7 @@ pub fn flatten(tracks: &[FlatTrack<'_>], cut: Option<Span>, skip: &[Span]) -> Re
     let head = head(&picked, &copies, payload, timeline.duration())?;
     let size = head.len() as u64 + payload;
     let ranges = copies.into_iter().map(|copy| ChunkRange { chunk: copy.id.clone(), bytes: copy.bytes });
-    Ok(FlatPlan { copies: ranges.collect(), head, size, duration: timeline.duration() })
+    Ok(FlatPlan { copies: ranges.collect(), head, size, span: wanted, duration: timeline.duration() })
 }
 
 fn whole_span(tracks: &[FlatTrack<'_>]) -> Option<Span> {

@@ -286,6 +286,32 @@ fn a_picture_that_changed_its_size_has_a_second_description() {
 }
 
 #[test]
+fn sound_that_changes_its_rate_keeps_its_time() {
+    let mut recorder = chunker(&aac());
+    for index in 0..48 {
+        recorder.push(sound(index)).unwrap();
+    }
+    let CodecConfig::Aac { channels, asc, priming, bitrate, .. } = aac() else { panic!("AAC") };
+    let slower = CodecConfig::Aac { rate: 44_100, channels, asc, priming, bitrate };
+    recorder.reconfigure(&slower, millis(1000)).unwrap();
+    for index in 0..40 {
+        let at = |packets: i64| Timestamp(millis(1000).0 + Timestamp::from_ticks(packets * 1024, 44_100).0);
+        let duration = at(index + 1).saturating_since(at(index));
+        recorder.push(model::Packet { at: at(index), duration, ..sound(0) }).unwrap();
+    }
+    recorder.seal(millis(1900));
+    let sound_track = Recorded::new(drain(&mut recorder));
+    let starts: Vec<_> = sound_track.chunks.iter().map(|chunk| chunk.span.start).collect();
+    assert_eq!(starts, [Timestamp::from_ticks(-1024, 48_000), millis(1000)]);
+    let plan = flatten(&[sound_track.track()], None, &[]).unwrap();
+    let played = play(&assemble(&plan, &[&sound_track]));
+    // Counted in the first rate's ticks: never a tick off, however many packets.
+    let expected = (0..40).map(|index| 48_000 + Timestamp::from_ticks(index * 1024, 44_100).to_ticks(48_000));
+    let second: Vec<_> = played[0].samples[48..].iter().map(|(at, _)| at.to_ticks(48_000)).collect();
+    assert_eq!(second, expected.collect::<Vec<_>>());
+}
+
+#[test]
 fn nothing_is_an_error() {
     let film = film([(0, true)], 1000);
     let cut = |start, end| flatten(&[film.track()], Some(Span::new(millis(start), millis(end))), &[]);
