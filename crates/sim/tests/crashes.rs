@@ -124,7 +124,8 @@ fn what_failed_can_be_done_again() {
             disk.tried()
         };
         for at in 1..=operations {
-            let kind = if (at as u64 + seed).is_multiple_of(2) { ErrorKind::StorageFull } else { ErrorKind::Other };
+            let kind =
+                if (at as u64 + seed).is_multiple_of(2) { ErrorKind::StorageFull } else { ErrorKind::Other };
             let disk = SimFs::new().unwrap();
             disk.fail(Fault { at, count: 1 + at % 3, kind });
             let store = (0..10).find_map(|_| match open(&disk) {

@@ -66,7 +66,7 @@ pub enum Opened {
     Damaged,
 }
 
-/// Opens the index, makes it where there is none, and marks it as in use.
+/// Opens the index, and makes it where there is none.
 pub fn open(path: &Path) -> Result<Opened> {
     match open_checked(path) {
         Err(StoreError::IndexDamaged) => Ok(Opened::Damaged),
@@ -89,6 +89,8 @@ fn open_checked(path: &Path) -> Result<Opened> {
     if version > VERSION {
         return Err(StoreError::Newer { found: version, supported: VERSION });
     }
+    // One damaged byte makes SQLite take a database for one that can only be read.
+    connection.execute_batch("BEGIN IMMEDIATE; UPDATE store SET value = value; ROLLBACK")?;
     let clean = read(&connection, "store", "state")?.as_deref() == Some("closed");
     if !clean || size <= TRUSTED_SIZE {
         check(&connection)?;

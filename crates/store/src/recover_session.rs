@@ -77,8 +77,10 @@ impl<'a> Recovery<'a> {
         self.known.extend(chunks.into_iter().map(|chunk| ((chunk.id.track.clone(), chunk.id.index), chunk)));
         let written = read_document(self.inner, self.session)?;
         let had_document = written.is_some();
-        let newest =
-            [row.map(|row| row.document), written].into_iter().flatten().max_by_key(|doc| doc.revision);
+        let newest = [row.map(|row| row.document), written.clone()]
+            .into_iter()
+            .flatten()
+            .max_by_key(|doc| doc.revision);
         let mut document = newest.unwrap_or_else(|| unknown_session(self.session));
         let mut tracks = self.track_folders(&folder)?;
         if tracks.is_empty() && !had_document && document.revision == 0 {
@@ -95,7 +97,14 @@ impl<'a> Recovery<'a> {
             self.recover_track(index, &mut document.meta, &track, files)?;
         }
         self.close(&mut document);
+        if written.as_ref() != Some(&document) {
+            document.revision += 1;
+        }
         self.commit(index, &document)?;
+        if written.as_ref() != Some(&document) {
+            self.inner.write_document(&document)?;
+        }
+        self.report.damaged.sort();
         Ok(Some(self.report))
     }
 
@@ -285,18 +294,15 @@ impl<'a> Recovery<'a> {
     }
 
     fn commit(&mut self, index: &mut Connection, document: &Document) -> Result<()> {
-        let document = Document { revision: document.revision + 1, ..document.clone() };
         let chunks = self.known.values().chain(&self.found);
-        let row = SessionRow { totals: Totals::of(chunks), document };
+        let row = SessionRow { totals: Totals::of(chunks), document: document.clone() };
         self.inner.commit(index, |transaction| {
             for init in &self.inits {
                 index::put_init(transaction, self.session, &init.track, &init.bytes)?;
             }
             self.found.iter().try_for_each(|chunk| index::put_chunk(transaction, chunk))?;
             index::put_session(transaction, &row)
-        })?;
-        self.report.damaged.sort();
-        self.inner.write_document(&row.document)
+        })
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>> {

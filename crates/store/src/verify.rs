@@ -60,11 +60,7 @@ impl ChunkStore {
             found.damaged.extend(strangers(inner, session, track, &chunks)?);
             found.damaged.extend(damaged_inits(self, session, track)?);
         }
-        let closed = row.document.meta.state != SessionState::Recording;
-        if closed && read_document(inner, session)?.as_ref() != Some(&row.document) {
-            // Written under the lock that every change holds, so that an older text cannot replace a newer one.
-            let index = inner.index();
-            inner.write_document(&index::session(&index, session)?.document)?;
+        if restore_document(inner, &row)? {
             found.damaged.push(Damage::Document);
         }
         found.damaged.sort();
@@ -104,6 +100,20 @@ fn strangers(inner: &Inner, session: SessionId, track: &TrackInfo, chunks: &[Chu
     let stranger = files.filter(|index| !known.contains(index)).collect::<BTreeSet<_>>();
     let id = |index| ChunkId { session, track: track.id.clone(), index };
     Ok(stranger.into_iter().map(|index| Damage::Chunk(id(index))).collect())
+}
+
+/// Whether a closed session's file had to be written anew. One that is ahead of its row is left alone.
+fn restore_document(inner: &Inner, row: &SessionRow) -> Result<bool> {
+    let session = row.document.meta.id;
+    let written = read_document(inner, session)?;
+    let sound = written.is_some_and(|written| written.revision >= row.document.revision);
+    if sound || row.document.meta.state == SessionState::Recording {
+        return Ok(false);
+    }
+    // Under the lock that every change holds, so that an older text cannot replace a newer one.
+    let index = inner.index();
+    inner.write_document(&index::session(&index, session)?.document)?;
+    Ok(true)
 }
 
 fn damaged_inits(store: &ChunkStore, session: SessionId, track: &TrackInfo) -> Result<Vec<Damage>> {
