@@ -143,3 +143,35 @@ fn playlists() {
     expect_file!["../../../golden/media/playlist-master.txt"].assert_eq(&all.join("\n"));
     assert_eq!(master_playlist(None, None), None);
 }
+
+#[test]
+fn a_window_that_slides_keeps_its_count_of_discontinuities() {
+    let mut film = chunker(&h264());
+    for start in [0, 3000, 9000, 14_000] {
+        film.push(picture(start, true)).unwrap();
+        film.seal(millis(start + 1000));
+    }
+    let mut track = manifest(&drain(&mut film), TrackKind::Program, "Screen");
+    // Nothing was recorded between two of them.
+    let gaps = [(1000, 3000), (4000, 5000), (6000, 9000), (10_000, 14_000)];
+    let gaps = gaps.map(|(start, end)| Span::new(millis(start), millis(end)));
+    while let Some(last) = track.chunks.last().map(|chunk| chunk.id.index.to_string()) {
+        let playlist = MediaPlaylist {
+            track: &track,
+            gaps: &gaps,
+            started_at: None,
+            chunk: ChunkPolicy::CHUNK,
+            ended: false,
+        };
+        let text = media_playlist(&playlist, |resource| match resource {
+            Resource::Init(_) => "init".into(),
+            Resource::Chunk(chunk) => chunk.id.index.to_string(),
+        });
+        assert_eq!(text.lines().last(), Some(&*last));
+        let sequence = text.lines().find_map(|line| line.strip_prefix("#EXT-X-DISCONTINUITY-SEQUENCE:"));
+        let before = sequence.map_or(0, |count| count.parse().unwrap());
+        let tags = text.lines().filter(|line| *line == "#EXT-X-DISCONTINUITY").count();
+        assert_eq!(before + tags, 4);
+        track.chunks.remove(0);
+    }
+}

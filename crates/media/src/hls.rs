@@ -48,7 +48,7 @@ pub fn media_playlist(playlist: &MediaPlaylist<'_>, uri: impl Fn(Resource<'_>) -
     // A chunk goes on until a keyframe comes, which is at most a second after its boundary.
     let target = if playlist.ended { longest } else { longest.max(playlist.chunk + Duration::from_secs(1)) };
     let first = segments.first().map_or(1, |segment| segment.chunk.id.index);
-    let gone = segments.first().map_or(0, |first| gaps_before(playlist.gaps, first.chunk.span.start));
+    let gone = segments.first().map_or(0, |first| first.gaps);
 
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     line(&mut text, format_args!("#EXT-X-TARGETDURATION:{}", target.as_secs_f64().round().max(1.0)));
@@ -59,16 +59,18 @@ pub fn media_playlist(playlist: &MediaPlaylist<'_>, uri: impl Fn(Resource<'_>) -
     if playlist.ended {
         text.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n");
     }
-    let mut init = None;
+    let (mut init, mut gaps) = (None, gone);
     for (number, segment) in segments.iter().enumerate() {
-        if segment.after_gap && number > 0 {
+        let after_gap = segment.gaps > gaps;
+        for _ in gaps..segment.gaps {
             text.push_str("#EXT-X-DISCONTINUITY\n");
         }
+        gaps = segment.gaps;
         if init != Some(segment.chunk.init) {
             init = Some(segment.chunk.init);
             line(&mut text, format_args!("#EXT-X-MAP:URI=\"{}\"", uri(Resource::Init(&segment.chunk.init))));
         }
-        if let Some(zero) = playlist.started_at.filter(|_| segment.after_gap || number == 0) {
+        if let Some(zero) = playlist.started_at.filter(|_| after_gap || number == 0) {
             let at = UtcTime(zero.0.saturating_add(segment.start.0 / 1_000_000));
             line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", Rfc3339(at)));
         }
@@ -87,13 +89,7 @@ pub fn master_playlist(picture: Option<&Rendition<'_>>, sound: Option<&Rendition
     let grouped = sound.filter(|_| picture.is_some());
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     if let Some(sound) = grouped {
-        let name: String = sound
-            .track
-            .track
-            .label
-            .chars()
-            .map(|c| if c.is_control() || c == '"' { ' ' } else { c })
-            .collect();
+        let name = quotable(&sound.track.track.label);
         let channels = match sound.codec {
             CodecConfig::Aac { channels, .. } => *channels,
             CodecConfig::H264 { .. } => 0,
@@ -137,11 +133,17 @@ pub fn codec_name(codec: &CodecConfig) -> String {
     }
 }
 
+/// Quoted strings hold neither quotes nor line ends.
+fn quotable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || c == '"' { ' ' } else { c }).collect()
+}
+
 struct Segment<'a> {
     chunk: &'a Chunk,
     start: Timestamp,
     duration: Duration,
-    after_gap: bool,
+    /// Gaps before it. All tracks count the same ones, whichever of their chunks are there.
+    gaps: usize,
 }
 
 fn segments<'a>(playlist: &MediaPlaylist<'a>) -> Vec<Segment<'a>> {
@@ -149,21 +151,15 @@ fn segments<'a>(playlist: &MediaPlaylist<'a>) -> Vec<Segment<'a>> {
     for chunk in &playlist.track.chunks {
         // What comes before time zero is an encoder's priming.
         let start = chunk.span.start.max(Timestamp::ZERO);
-        let mut after_gap = false;
-        if let Some(last) = segments.last_mut() {
-            after_gap = playlist.gaps.iter().any(|gap| last.start < gap.end && gap.end <= start);
-            if !after_gap {
-                // Up to the next one, so that a playlist's times are the session's.
-                last.duration = start.saturating_since(last.start);
-            }
+        // Chunks are sealed where a gap starts, so one that starts later comes after it.
+        let gaps = playlist.gaps.iter().filter(|gap| gap.start < start).count();
+        if let Some(last) = segments.last_mut().filter(|last| last.gaps == gaps) {
+            // Up to the next one, so that a playlist's times are the session's.
+            last.duration = start.saturating_since(last.start);
         }
-        segments.push(Segment { chunk, start, duration: chunk.span.end.saturating_since(start), after_gap });
+        segments.push(Segment { chunk, start, duration: chunk.span.end.saturating_since(start), gaps });
     }
     segments
-}
-
-fn gaps_before(gaps: &[Span], start: Timestamp) -> usize {
-    gaps.iter().filter(|gap| gap.end <= start && gap.start > Timestamp::ZERO).count()
 }
 
 /// Bits a second: of the worst chunk, and of all.
