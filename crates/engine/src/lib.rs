@@ -17,6 +17,7 @@ pub mod settings;
 mod socket;
 mod sound;
 mod sources;
+mod status;
 mod subscription;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::{
 use capture::NewestPictures;
 use codec::{Speed, VideoConfig, VideoEncoder};
 use compose::Compositor;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use media::{ChunkPolicy, Chunker};
 use model::{Color, Content, Gap, GapReason, Layer, Rect, Scene, SessionId, Size, Span, Timestamp, TrackId};
 use std::time::Duration;
@@ -110,9 +110,9 @@ impl Program {
     /// Until told to stop, or until it fails; then what came so far is sealed all the same.
     pub(crate) fn run(mut self) -> Result<(), EngineError> {
         let outcome = self.work();
-        if outcome.is_err() {
-            let now = self.time.now();
-            self.seal(now)?;
+        if let (Err(_), Some(chunker)) = (&outcome, &mut self.chunker) {
+            chunker.seal(self.time.now());
+            self.send()?;
         }
         self.report(self.time.now(), true);
         outcome
@@ -125,10 +125,17 @@ impl Program {
             // The time first: what is told before it jumps must be obeyed before it is used.
             let now = self.time.now();
             let mut stalled = !self.paused;
-            while let Ok(control) = self.controls.try_recv() {
-                stalled = false;
-                if self.obey(control)? == Flow::End {
-                    return Ok(());
+            loop {
+                match self.controls.try_recv() {
+                    Ok(control) => {
+                        stalled = false;
+                        if self.obey(control)? == Flow::End {
+                            return Ok(());
+                        }
+                    }
+                    Err(TryRecvError::Empty) => break,
+                    // Whoever holds the controls is gone: so is the session.
+                    Err(TryRecvError::Disconnected) => return self.seal(now),
                 }
             }
             if stalled {

@@ -129,8 +129,8 @@ impl Loop {
             Input::Finalized(outcome) => self.finalized(*outcome),
             Input::WriteFailed(message) => self.stop(Some(message)),
             Input::TrackFailed { track, message } => self.track_failed(&track, message),
-            Input::Report(report) => self.with_session(|session| session.report = report),
-            Input::Peaks(peaks) => self.with_session(|session| session.peaks(&peaks)),
+            Input::Report(report) => self.with_session(|session| session.status.report = report),
+            Input::Peaks(peaks) => self.with_session(|session| session.status.set_peaks(&peaks)),
             Input::Gap(gap) => self.with_session(|session| session.gap(gap)),
             Input::Written { track, bytes, sealed } => {
                 self.with_session(|session| session.written(&track, bytes, sealed));
@@ -191,7 +191,7 @@ impl Loop {
         let reply = Reply::Begun {
             session: session.meta.id,
             recording: session.meta.recording,
-            notices: session.notices.clone(),
+            notices: session.status.notices.clone(),
         };
         tracing::info!(session = %session.meta.id, "recording");
         self.session = Some(session);
@@ -260,8 +260,8 @@ impl Loop {
 
     fn throttled(&mut self, fps: f64) {
         let Some(session) = &mut self.session else { return };
-        let before = std::mem::replace(&mut session.report.ceiling, fps as f32);
-        if before == 0.0 || fps < f64::from(before) {
+        let before = std::mem::replace(&mut session.status.report.ceiling, fps as f32);
+        if fps < f64::from(before) {
             self.notice(
                 "slower",
                 None,
@@ -309,7 +309,7 @@ impl Loop {
         } else if self.disk_free < self.settings.disk_warning() && !self.is_disk_low {
             self.is_disk_low = true;
             let message = format!("only {megabytes} MB of disk left");
-            self.with_session(|session| session.notices.push(message.clone()));
+            self.with_session(|session| session.status.notices.push(message.clone()));
             self.notice("disk_low", None, message);
         }
     }

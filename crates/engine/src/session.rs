@@ -2,12 +2,13 @@
 
 use crate::{
     clock::{SystemClock, utc_now},
-    command::{Activity, Choice, SessionPlan, Snapshot, Summary, TrackStatus},
+    command::{Activity, Choice, SessionPlan, Snapshot, Summary},
     error::EngineError,
-    program::{Program, ProgramPlan, ProgramReport},
+    program::{Program, ProgramPlan},
     run::Input,
     sound::{Silence, Sound, SoundPlan},
     sources::{self, Opened},
+    status::Status,
     writer::{self, Write},
 };
 use capture::{Capture, Intake, Outlet, SourceEvent};
@@ -16,7 +17,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use media::ChunkPolicy;
 use model::{
     Gap, GapReason, Manifest, Mode, Piece, RecordingId, Retention, SessionId, SessionMeta, SessionState,
-    Span, Timestamp, TrackId, TrackInfo, TrackKind,
+    Span, Timestamp, TrackId,
 };
 use std::{
     collections::HashMap,
@@ -86,11 +87,75 @@ struct Worker {
     thread: JoinHandle<()>,
 }
 
+/// A thread of a track that is ready to be started.
+struct Start {
+    track: TrackId,
+    controls: Sender<Control>,
+    work: Box<dyn FnOnce() -> Result<(), EngineError> + Send>,
+}
+
+impl Start {
+    fn run(self, inputs: &Sender<Input>) -> Result<Worker, EngineError> {
+        let Self { track, controls, work } = self;
+        let (name, inputs) = (track.clone(), inputs.clone());
+        let thread = spawn(track.as_str(), move || {
+            if let Err(error) = work() {
+                tracing::error!(track = %name, %error, "track failed");
+                let _ending = inputs.send(Input::TrackFailed { track: name, message: error.to_string() });
+            }
+        })?;
+        Ok(Worker { track, controls, thread })
+    }
+}
+
+/// What the threads of tracks are made of.
+struct Threads<'a> {
+    time: &'a SessionTime,
+    intake: &'a Intake,
+    pieces: Pieces,
+    inputs: &'a Sender<Input>,
+}
+
+impl Threads<'_> {
+    fn program(&self, plan: &SessionPlan, policy: ChunkPolicy, screen: TrackId, session: SessionId) -> Start {
+        let track = sources::name("program");
+        let plan = ProgramPlan {
+            session,
+            track: track.clone(),
+            screen,
+            cursor: sources::name("cursor"),
+            quality: plan.quality,
+            fps: plan.fps,
+            policy,
+        };
+        let (controls, told) = unbounded();
+        let pictures = self.intake.pictures.clone();
+        let program =
+            Program::new(plan, self.time.clone(), pictures, told, self.pieces.clone(), self.inputs.clone());
+        Start { track, controls, work: Box::new(move || program.run()) }
+    }
+
+    fn sound(
+        &self,
+        policy: ChunkPolicy,
+        sources: Vec<(TrackId, Silence)>,
+        session: SessionId,
+    ) -> Result<Start, EngineError> {
+        let track = sources::name("mix");
+        let plan = SoundPlan { session, sources, mix: track.clone(), policy };
+        let (controls, told) = unbounded();
+        let blocks = self.intake.sound.clone();
+        let sound =
+            Sound::new(&plan, self.time.clone(), blocks, told, self.pieces.clone(), self.inputs.clone())?;
+        Ok(Start { track, controls, work: Box::new(move || sound.run()) })
+    }
+}
+
 /// See the module.
 pub(crate) struct Session {
     pub(crate) meta: SessionMeta,
     pub(crate) stop_at: Option<Timestamp>,
-    pub(crate) notices: Vec<String>,
+    pub(crate) status: Status,
     time: SessionTime,
     captures: Vec<Capture>,
     intake: Intake,
@@ -100,11 +165,7 @@ pub(crate) struct Session {
     writer_thread: JoinHandle<()>,
     paused: Option<Timestamp>,
     skipped: Duration,
-    pub(crate) reason: Option<String>,
-    pub(crate) report: ProgramReport,
-    tracks: Vec<TrackStatus>,
-    bytes: u64,
-    bitrate: Bitrate,
+    reason: Option<String>,
     lost: HashMap<TrackId, Timestamp>,
 }
 
@@ -121,96 +182,34 @@ impl Session {
         let (outlet, intake) = Outlet::new();
         let opened = sources::open(plan, &outlet, &time.clock)?;
         let meta = describe(plan, policy, &opened);
-        let writer = store.begin(meta.clone())?;
         let (queue, queued) = bounded(PIECES_MAX);
-        let mut session = Self {
-            tracks: meta.tracks.iter().map(track_status).collect(),
+        let threads = Threads { time: &time, intake: &intake, pieces: Pieces(queue.clone()), inputs };
+        let mut starts = Vec::new();
+        starts.extend(opened.screen.map(|screen| threads.program(plan, policy, screen, meta.id)));
+        if !opened.sound.is_empty() {
+            starts.push(threads.sound(policy, opened.sound, meta.id)?);
+        }
+        // All that can be refused has been tried: only now is there a session.
+        let writer = store.begin(meta.clone())?;
+        let writer_thread = spawn("writer", {
+            let inputs = inputs.clone();
+            move || writer::run(writer, &queued, &inputs)
+        })?;
+        Ok(Self {
+            status: Status::new(&meta.tracks, opened.notices, plan.fps),
             meta,
             stop_at: None,
-            notices: opened.notices,
-            time: time.clone(),
             captures: opened.captures,
-            workers: Vec::new(),
-            writer_thread: spawn("writer", {
-                let inputs = inputs.clone();
-                move || writer::run(writer, &queued, &inputs)
-            })?,
-            writer: Some(queue.clone()),
+            workers: starts.into_iter().map(|start| start.run(inputs)).collect::<Result<_, _>>()?,
+            writer: Some(queue),
+            writer_thread,
+            time,
             intake,
             paused: None,
             skipped: Duration::ZERO,
             reason: None,
-            report: ProgramReport::default(),
-            bytes: 0,
-            bitrate: Bitrate::default(),
             lost: HashMap::new(),
-        };
-        session.start_program(plan, policy, opened.screen, inputs)?;
-        session.start_sound(policy, opened.sound, inputs)?;
-        Ok(session)
-    }
-
-    fn start_program(
-        &mut self,
-        plan: &SessionPlan,
-        policy: ChunkPolicy,
-        screen: Option<TrackId>,
-        inputs: &Sender<Input>,
-    ) -> Result<(), EngineError> {
-        let Some(screen) = screen else { return Ok(()) };
-        let track = sources::name("program");
-        let plan = ProgramPlan {
-            session: self.meta.id,
-            track: track.clone(),
-            screen,
-            cursor: sources::name("cursor"),
-            quality: plan.quality,
-            fps: plan.fps,
-            policy,
-        };
-        let (controls, told) = unbounded();
-        let (pieces, pictures) = (self.pieces(), self.intake.pictures.clone());
-        let program = Program::new(plan, self.time.clone(), pictures, told, pieces, inputs.clone());
-        self.add_worker(track, controls, inputs, move || program.run())
-    }
-
-    fn start_sound(
-        &mut self,
-        policy: ChunkPolicy,
-        sources: Vec<(TrackId, Silence)>,
-        inputs: &Sender<Input>,
-    ) -> Result<(), EngineError> {
-        if sources.is_empty() {
-            return Ok(());
-        }
-        let mix = sources::name("mix");
-        let plan = SoundPlan { session: self.meta.id, sources, mix: mix.clone(), policy };
-        let (controls, told) = unbounded();
-        let blocks = self.intake.sound.clone();
-        let sound = Sound::new(&plan, self.time.clone(), blocks, told, self.pieces(), inputs.clone())?;
-        self.add_worker(mix, controls, inputs, move || sound.run())
-    }
-
-    fn pieces(&self) -> Pieces {
-        Pieces(self.writer.clone().expect("the session is not stopping before it began"))
-    }
-
-    fn add_worker(
-        &mut self,
-        track: TrackId,
-        controls: Sender<Control>,
-        inputs: &Sender<Input>,
-        work: impl FnOnce() -> Result<(), EngineError> + Send + 'static,
-    ) -> Result<(), EngineError> {
-        let (name, inputs) = (track.clone(), inputs.clone());
-        let thread = spawn(track.as_str(), move || {
-            if let Err(error) = work() {
-                tracing::error!(track = %name, %error, "track failed");
-                let _ending = inputs.send(Input::TrackFailed { track: name, message: error.to_string() });
-            }
-        })?;
-        self.workers.push(Worker { track, controls, thread });
-        Ok(())
+        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -313,13 +312,12 @@ impl Session {
 
     /// What befell a source. Gives a code and a sentence for people, if they should hear.
     pub(crate) fn source_event(&mut self, track: &TrackId, event: SourceEvent) -> (&'static str, String) {
-        let label = self.tracks.iter().find(|t| t.track == track.as_str()).map_or("", |t| t.label.as_str());
-        let subject = if label.is_empty() { track.to_string() } else { label.to_owned() };
+        let subject = self.status.label(track);
         match event {
             SourceEvent::Lost { message, .. } | SourceEvent::Ended { message } => {
                 let now = self.now();
                 self.lost.entry(track.clone()).or_insert(now);
-                self.set_trouble(track, Some(message.clone()));
+                self.status.set_trouble(track, Some(message.clone()));
                 ("source_lost", format!("{subject}: {message}"))
             }
             SourceEvent::Returned => {
@@ -327,7 +325,7 @@ impl Session {
                     let span = Span::new(since, self.now());
                     self.gap(Gap { track: Some(track.clone()), span, reason: GapReason::DeviceLost });
                 }
-                self.set_trouble(track, None);
+                self.status.set_trouble(track, None);
                 ("source_returned", format!("{subject} is back"))
             }
             SourceEvent::Changed { name } => {
@@ -345,7 +343,7 @@ impl Session {
             span: Span::new(at, at),
             reason: GapReason::EncoderFailed,
         });
-        self.set_trouble(track, Some(message.to_owned()));
+        self.status.set_trouble(track, Some(message.to_owned()));
         // With its sender gone the writer can see the end although this thread is no more.
         self.workers.retain(|worker| worker.track != *track);
     }
@@ -354,44 +352,9 @@ impl Session {
         !self.workers.is_empty()
     }
 
-    fn set_trouble(&mut self, track: &TrackId, trouble: Option<String>) {
-        // The screen's track is the program; a lone microphone's is the mix.
-        let stored = self.stored_track(track);
-        if let Some(status) = self.tracks.iter_mut().find(|status| status.track == stored) {
-            status.trouble = trouble;
-        }
-    }
-
-    fn stored_track(&self, source: &TrackId) -> String {
-        let own = self.tracks.iter().any(|status| status.track == source.as_str());
-        match source.as_str() {
-            name if own => name.to_owned(),
-            "screen" | "cursor" => "program".to_owned(),
-            _ => "mix".to_owned(),
-        }
-    }
-
     pub(crate) fn written(&mut self, track: &TrackId, bytes: u64, sealed: bool) {
-        self.bytes += bytes;
         let now = self.now();
-        self.bitrate.add(bytes, now);
-        if let Some(status) = self.tracks.iter_mut().find(|status| status.track == track.as_str()) {
-            status.chunks += u32::from(sealed);
-        }
-    }
-
-    /// How loud each source was lately, in dB of full scale.
-    pub(crate) fn peaks(&mut self, peaks: &HashMap<TrackId, f32>) {
-        for (source, peak) in peaks {
-            let stored = self.stored_track(source);
-            if let Some(status) = self.tracks.iter_mut().find(|status| status.track == stored) {
-                status.peak_db = Some(*peak);
-            }
-        }
-        let loudest = peaks.values().copied().reduce(f32::max);
-        if let Some(mix) = self.tracks.iter_mut().find(|status| status.kind == TrackKind::Mix) {
-            mix.peak_db = loudest;
-        }
+        self.status.written(track, bytes, sealed, now);
     }
 
     pub(crate) fn snapshot(&self, disk_free: u64) -> Snapshot {
@@ -406,14 +369,14 @@ impl Session {
             recording: Some(self.meta.recording),
             title: self.meta.title.clone(),
             elapsed_ms: millis(now.saturating_since(Timestamp::ZERO).saturating_sub(self.skipped)),
-            fps: self.report.fps,
-            fps_ceiling: self.report.ceiling,
-            frames: self.report.frames,
-            bytes: self.bytes,
-            bitrate: self.bitrate.bits_per_second(now),
-            tracks: self.tracks.clone(),
+            fps: self.status.report.fps,
+            fps_ceiling: self.status.report.ceiling,
+            frames: self.status.report.frames,
+            bytes: self.status.bytes,
+            bitrate: self.status.bits_per_second(now),
+            tracks: self.status.tracks.clone(),
             disk_free,
-            notices: self.notices.clone(),
+            notices: self.status.notices.clone(),
         }
     }
 
@@ -434,7 +397,7 @@ impl Session {
             recording: self.meta.recording,
             duration_ms: millis(played(manifest)),
             bytes: manifest.bytes(),
-            frames: self.report.frames,
+            frames: self.status.report.frames,
             tracks: manifest.tracks.iter().map(|track| track.track.id.to_string()).collect(),
             lost_ms: millis(lost),
             reason: self.reason,
@@ -490,46 +453,5 @@ fn describe(plan: &SessionPlan, policy: ChunkPolicy, opened: &Opened) -> Session
         tracks: opened.tracks.clone(),
         gaps: Vec::new(),
         lost: None,
-    }
-}
-
-fn track_status(track: &TrackInfo) -> TrackStatus {
-    TrackStatus {
-        track: track.id.to_string(),
-        kind: track.kind,
-        label: track.label.clone(),
-        chunks: 0,
-        peak_db: None,
-        trouble: None,
-    }
-}
-
-/// Bits a second over the last moments.
-#[derive(Default)]
-struct Bitrate {
-    since: Timestamp,
-    bytes: u64,
-    last: u64,
-}
-
-impl Bitrate {
-    const WINDOW: Duration = Duration::from_secs(2);
-
-    fn add(&mut self, bytes: u64, now: Timestamp) {
-        self.bytes += bytes;
-        let elapsed = now.saturating_since(self.since);
-        if elapsed >= Self::WINDOW {
-            self.last = (self.bytes as f64 * 8.0 / elapsed.as_secs_f64()) as u64;
-            self.bytes = 0;
-            self.since = now;
-        }
-    }
-
-    fn bits_per_second(&self, now: Timestamp) -> u64 {
-        let elapsed = now.saturating_since(self.since);
-        if self.last == 0 && elapsed > Duration::ZERO {
-            return (self.bytes as f64 * 8.0 / elapsed.as_secs_f64()) as u64;
-        }
-        self.last
     }
 }
