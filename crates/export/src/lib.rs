@@ -10,10 +10,11 @@ mod source;
 
 pub use error::ExportError;
 
+use media::FlatPlan;
 use model::{ChunkId, Manifest, Span, TrackKind, TrackManifest};
 use part_file::PartFile;
-use source::{Copied, Source};
-use std::{ops::ControlFlow, path::Path, time::Duration};
+use source::{Checker, Copied, Source};
+use std::{ops::ControlFlow, panic::resume_unwind, path::Path, thread, time::Duration};
 use store::ChunkStore;
 
 /// How closely chunks are looked at before they are copied.
@@ -22,7 +23,7 @@ pub enum Check {
     /// Whether they are there, with all their bytes.
     #[default]
     Size,
-    /// Whether every byte is the one that was recorded. Costs as much again as copying them.
+    /// Whether every byte is the one that was recorded. Looked at beside the copying, by a thread of its own.
     Hash,
 }
 
@@ -103,15 +104,24 @@ impl Export<'_> {
         let mut source = Source::new(self.store, &tracks)?;
         let span = self.cut.unwrap_or_else(|| self.manifest.span());
         let gaps: Vec<_> = self.manifest.meta.session_gaps().collect();
-        // What turns out to be unreadable is left out, and the file is planned again without it.
+        // What turns out to be damaged is left out, and the file is planned again without it.
         loop {
             let plan = source.plan(span, &gaps)?;
-            if source.leave_out_damaged(&plan, self.check) {
+            if source.leave_out_absent(&plan) {
                 continue;
             }
             let mut file = PartFile::create(out, plan.size)?;
-            file.write(&plan.head)?;
-            if let Copied::Unreadable = source.copy_all(&plan, &mut file, progress)? {
+            let unchecked = if self.check == Check::Hash { source.unchecked(&plan) } else { Vec::new() };
+            let checker = Checker::new(self.store, unchecked);
+            let (copied, damaged) = thread::scope(|scope| {
+                let checking = scope.spawn(|| checker.damaged());
+                let copied = copy(&plan, &mut source, &mut file, progress);
+                if !matches!(copied, Ok(Copied::All)) {
+                    checker.stop();
+                }
+                (copied, checking.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            });
+            if matches!(copied?, Copied::Unreadable) || source.leave_out_damaged(checker, &damaged) {
                 continue;
             }
             file.finish()?;
@@ -119,4 +129,17 @@ impl Export<'_> {
             return Ok(Exported { bytes: plan.size, duration: plan.duration, span: plan.span, skipped });
         }
     }
+}
+
+/// Writes all of a plan, durably, but not yet under its name.
+fn copy(
+    plan: &FlatPlan,
+    source: &mut Source<'_>,
+    file: &mut PartFile,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Copied, ExportError> {
+    file.write(&plan.head)?;
+    let copied = source.copy_all(plan, file, progress)?;
+    file.sync()?;
+    Ok(copied)
 }

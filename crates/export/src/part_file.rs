@@ -52,9 +52,13 @@ impl PartFile {
         }
     }
 
-    /// Makes it durable, then gives it its name.
+    /// Makes what was written durable.
+    pub fn sync(&self) -> Result<(), ExportError> {
+        self.file.sync_all().map_err(|source| self.failed("sync", source))
+    }
+
+    /// Gives it its name, durably. To be synced before.
     pub fn finish(mut self) -> Result<(), ExportError> {
-        self.file.sync_all().map_err(|source| self.failed("sync", source))?;
         fs::rename(&self.part, &self.out).map_err(|source| self.failed("rename", source))?;
         self.finished = true;
         OsFs.sync_folder(folder_of(&self.out)).map_err(|source| self.failed("sync the folder of", source))

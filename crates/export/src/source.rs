@@ -1,6 +1,6 @@
 //! The chunks that go into a file: found, checked, copied, and left out where they cannot be read.
 
-use crate::{Check, ExportError, Progress, part_file::PartFile};
+use crate::{ExportError, Progress, part_file::PartFile};
 use media::{ChunkRange, FlatPlan, FlatTrack};
 use model::{Chunk, ChunkId, Hash, Init, Span, TrackManifest};
 use std::{
@@ -8,6 +8,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     ops::ControlFlow,
+    sync::atomic::{AtomicBool, Ordering},
 };
 use store::{ChunkStore, StoreError};
 
@@ -23,7 +24,7 @@ pub(crate) struct Source<'a> {
     store: &'a ChunkStore,
     tracks: Vec<Track<'a>>,
     chunks: HashMap<&'a ChunkId, &'a Chunk>,
-    /// Those that were looked at and found good.
+    /// Those whose bytes were compared.
     checked: HashSet<ChunkId>,
     /// Those that were left out.
     pub skipped: Vec<ChunkId>,
@@ -38,6 +39,30 @@ struct Track<'a> {
 impl Track<'_> {
     fn flat(&self) -> FlatTrack<'_> {
         FlatTrack { id: &self.manifest.track.id, inits: &self.inits, chunks: &self.chunks }
+    }
+}
+
+/// Compares chunks with what was recorded, until told to stop.
+pub(crate) struct Checker<'a> {
+    store: &'a ChunkStore,
+    chunks: Vec<ChunkId>,
+    stopped: AtomicBool,
+}
+
+impl<'a> Checker<'a> {
+    pub fn new(store: &'a ChunkStore, chunks: Vec<ChunkId>) -> Self {
+        Self { store, chunks, stopped: AtomicBool::new(false) }
+    }
+
+    /// Nobody needs to know any more.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Those that are not what was recorded.
+    pub fn damaged(&self) -> HashSet<ChunkId> {
+        let wanted = self.chunks.iter().take_while(|_| !self.stopped.load(Ordering::Relaxed));
+        wanted.filter(|id| self.store.read(id).is_err()).cloned().collect()
     }
 }
 
@@ -85,29 +110,27 @@ impl<'a> Source<'a> {
         Ok(media::flatten(&tracks, Some(span), gaps)?)
     }
 
-    /// Leaves out the chunks of a plan that are not what they should be, and says whether there were any.
-    pub fn leave_out_damaged(&mut self, plan: &FlatPlan, check: Check) -> bool {
-        let mut bad = HashSet::new();
-        for ChunkRange { chunk, .. } in &plan.copies {
-            if self.checked.contains(chunk) {
-                continue;
-            }
-            if self.is_good(chunk, check) {
-                self.checked.insert(chunk.clone());
-            } else {
-                bad.insert(chunk.clone());
-            }
-        }
-        self.leave_out(&bad);
-        !bad.is_empty()
+    /// Leaves out the chunks of a plan that are not there with all their bytes, and says whether there were any.
+    /// Whatever keeps a chunk from being read, a failing disk too: the rest is worth having.
+    pub fn leave_out_absent(&mut self, plan: &FlatPlan) -> bool {
+        let is_there = |id| self.chunks.get(id).is_some_and(|chunk| self.store.open_chunk(chunk).is_ok());
+        let ids = plan.copies.iter().map(|copy| &copy.chunk);
+        let absent: HashSet<_> = ids.filter(|id| !is_there(*id)).cloned().collect();
+        self.leave_out(&absent);
+        !absent.is_empty()
     }
 
-    /// Whatever keeps a chunk from being read, a failing disk too: the rest is worth having.
-    fn is_good(&self, id: &ChunkId, check: Check) -> bool {
-        match check {
-            Check::Size => self.chunks.get(id).is_some_and(|chunk| self.store.open_chunk(chunk).is_ok()),
-            Check::Hash => self.store.read(id).is_ok(),
-        }
+    /// The chunks of a plan whose bytes nobody has compared yet.
+    pub fn unchecked(&self, plan: &FlatPlan) -> Vec<ChunkId> {
+        let ids = plan.copies.iter().map(|copy| &copy.chunk);
+        ids.filter(|id| !self.checked.contains(*id)).cloned().collect()
+    }
+
+    /// Takes over what was found; says whether there was any damage.
+    pub fn leave_out_damaged(&mut self, checker: Checker<'_>, damaged: &HashSet<ChunkId>) -> bool {
+        self.checked.extend(checker.chunks);
+        self.leave_out(damaged);
+        !damaged.is_empty()
     }
 
     fn leave_out(&mut self, bad: &HashSet<ChunkId>) {
