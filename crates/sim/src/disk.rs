@@ -67,7 +67,8 @@ impl SimFs {
         Self::with(&Tree::new(), None, 1, true)
     }
 
-    /// An empty disk that keeps no images of the index, and so cannot crash, but is faster.
+    /// An empty disk that is faster, since it takes an image of the index only where [`Self::take_image`] says so.
+    /// A crash brings back the newest.
     pub fn without_images() -> io::Result<Self> {
         Self::with(&Tree::new(), None, 1, false)
     }
@@ -120,6 +121,12 @@ impl SimFs {
     /// Files and folders that were read.
     pub fn reads(&self) -> usize {
         self.state().reads
+    }
+
+    /// Takes an image of the index as it is now.
+    pub fn take_image(&self) {
+        let image = image(&self.dir().join("spool.db")).expect("the index can be read");
+        self.done(Op::Commit(image));
     }
 
     /// The disk as it is found after a crash that came after the first `after` operations, and perhaps in the middle
@@ -263,9 +270,9 @@ impl Fs for SimFs {
         self.attempt()
     }
 
-    fn after_commit(&self, database: &Path) {
+    fn after_commit(&self, _database: &Path) {
         if self.shared.images {
-            self.done(Op::Commit(image(database).expect("an index that was just written can be read")));
+            self.take_image();
         }
     }
 }

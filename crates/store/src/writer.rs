@@ -231,7 +231,8 @@ impl Track {
             return wrong("its size is not its mark's");
         }
         let Some(files) = &mut open.files else { return wrong("its chunk is being sealed") };
-        files.append(inner, &self.folder, &open.id, &part.bytes, open.parts.len(), open.size)?;
+        let path = self.folder.join(layout::open_name(open.id.index));
+        files.append(&path, &part.bytes, open.parts.len(), open.size)?;
         open.size += part.bytes.len() as u64;
         open.parts.push(part.mark.clone());
         Ok(())
@@ -286,9 +287,7 @@ impl Track {
         };
         self.seal(inner, &chunk)
     }
-}
 
-impl Track {
     /// Removes what only an open chunk needs, durably: no opening looks into a finalized session again.
     fn tidy(&self, inner: &Inner) -> Result<()> {
         let names = match inner.fs.list(&self.folder) {
@@ -366,28 +365,15 @@ impl OpenFiles {
     }
 
     /// The sum before the bytes, so that a part that is whole always has one.
-    fn append(
-        &mut self,
-        inner: &Inner,
-        folder: &Path,
-        id: &ChunkId,
-        bytes: &[u8],
-        parts: usize,
-        size: u64,
-    ) -> Result<()> {
-        let path = folder.join(layout::open_name(id.index));
-        self.mend(&path, parts, size)?;
+    fn append(&mut self, path: &Path, bytes: &[u8], parts: usize, size: u64) -> Result<()> {
+        self.mend(path, parts, size)?;
         let sum = &Hash::of(bytes).0[..SUM];
         let appended = self.sums.append(sum).and_then(|()| self.bytes.append(bytes));
         if let Err(error) = appended {
             self.torn = true;
             // If even this fails, the next attempt begins with it, and a crash leaves it to the next opening.
-            let _ = self.mend(&path, parts, size);
-            let free = inner.fs.free_space(folder).unwrap_or(0);
-            return Err(match StoreError::io("write", &path, bytes.len() as u64, error) {
-                StoreError::DiskFull { needed, .. } => StoreError::DiskFull { needed, free },
-                other => other,
-            });
+            let _ = self.mend(path, parts, size);
+            return Err(error).at_sized("write", path, bytes.len());
         }
         Ok(())
     }

@@ -118,6 +118,19 @@ fn an_index_with_any_byte_flipped_is_used_or_rebuilt_but_never_believed() {
     assert!(names(library.dir()).iter().any(|name| name == "spool.db.damaged-1"), "the damaged one is kept");
 }
 
+/// What a large index, which is not read through at the start, may hold.
+#[test]
+fn a_damaged_row_is_never_believed_and_mended_by_the_next_opening() {
+    let library = Library::new();
+    let (store, _) = open(library.dir()).unwrap();
+    let stranger = rusqlite::Connection::open(library.database()).unwrap();
+    assert!(stranger.execute("UPDATE chunks SET span_end = span_end + 1 WHERE number = 2", []).unwrap() > 0);
+    drop(stranger);
+    assert!(matches!(store.manifest(session_id(1)), Err(StoreError::IndexDamaged)));
+    drop(store);
+    assert!(library.check_whole("after a damaged row").rebuilt_index);
+}
+
 #[test]
 fn an_index_that_is_cut_or_overwritten_is_rebuilt() {
     let library = Library::new();
