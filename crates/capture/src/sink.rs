@@ -19,7 +19,7 @@ pub enum SampleContent {
     Picture {
         /// The pixels.
         picture: Planes,
-        /// What changed.
+        /// What changed. Something drawn while the picture was taken may be seen in it and be named in the next one's.
         damage: Damage,
     },
     /// The pointer of a screen: moved, or of another shape. Goes to the track `cursor`. Comes before the screen's own

@@ -8,11 +8,14 @@ use rig::{
     Listener,
     conformance::{self, Subject},
     in_session,
-    sound::{SoundServers, Tone, load_devices, load_microphone, load_sink, measure, set_default, unload},
+    sound::{
+        SoundServers, Tone, load_devices, load_microphone, load_sink, measure, set_default, signal_pipewire,
+        unload,
+    },
     wait_for,
 };
 use spool_capture::{CaptureError, LostReason, SourceConfig, SourceEvent, SourceId, SourceKind, native};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const HEARD: Duration = Duration::from_secs(2);
 
@@ -42,7 +45,7 @@ fn check_conforms(microphone: &str, speaker: &str) {
     assert_eq!(kind_of(speaker), Some(SourceKind::SystemAudio), "{sources:?}");
     let sound = &["default-mic", "default-system", microphone, speaker];
     let unknown = &["pipewire:none", "pulse:none", "nonsense", ""];
-    conformance::check(&*native(), &Subject { moving: &[], still: &[], sound, unknown });
+    conformance::check(&*native(), &Subject { sound, unknown, ..Subject::default() });
 }
 
 #[test]
@@ -134,6 +137,38 @@ fn check_follows() {
     assert!(matches!(changed, SourceEvent::Changed { .. }), "{changed:?}");
     wait_for_tone(&listener, 600.0);
     assert_eq!(listener.intake.events.try_recv().ok(), None, "that is no loss");
+}
+
+#[test]
+fn a_sound_server_that_hangs_is_noticed() {
+    on_pipewire("a_sound_server_that_hangs_is_noticed", || {
+        load_devices();
+        let listener = Listener::new();
+        let _capture = listener.open(&*native(), "pipewire:mic", 30);
+        listener.sound(Duration::from_millis(500));
+        signal_pipewire("STOP");
+        let lost = listener.event();
+        assert!(matches!(lost, SourceEvent::Lost { reason: LostReason::Silent, .. }), "{lost:?}");
+        signal_pipewire("CONT");
+        assert_eq!(listener.event(), SourceEvent::Returned);
+        listener.sound(Duration::from_millis(500));
+    });
+}
+
+#[test]
+fn a_sound_server_that_dies_is_noticed() {
+    on_pipewire("a_sound_server_that_dies_is_noticed", || {
+        load_devices();
+        let listener = Listener::new();
+        let capture = listener.open(&*native(), "default-system", 30);
+        listener.sound(Duration::from_millis(500));
+        signal_pipewire("KILL");
+        let lost = listener.event();
+        assert!(matches!(lost, SourceEvent::Lost { reason: LostReason::ServerGone, .. }), "{lost:?}");
+        let begun = Instant::now();
+        drop(capture);
+        assert!(begun.elapsed() < Duration::from_secs(3), "it took {:?} to stop", begun.elapsed());
+    });
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn synthetic_sources_conform() {
             still: &["synthetic:still"],
             sound: &["synthetic:mic", "synthetic:system", "synthetic:mic:-150ppm"],
             unknown: &["", "synthetic:nothing", "synthetic:screen:1x1", "x11:screen"],
+            is_torn: false,
         },
     );
     codes_follow_each_other_and_flash_meets_beep();

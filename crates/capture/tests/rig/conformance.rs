@@ -1,7 +1,7 @@
 //! What every back end must do, whatever is behind it.
 
 use super::{LIMIT, Listener, track};
-use model::{AudioBlock, Damage, Frame, PixelFormat, Timestamp};
+use model::{AudioBlock, Damage, Frame, PixelFormat, Rect, Timestamp};
 use spool_capture::{CaptureBackend, CaptureError, SourceConfig, SourceId};
 use std::{
     collections::BTreeSet,
@@ -14,6 +14,7 @@ const NEAR: Duration = Duration::from_millis(700);
 const FPS: u32 = 30;
 
 /// What a back end has to be tried on.
+#[derive(Default)]
 pub struct Subject<'a> {
     /// Screens on which something moves.
     pub moving: &'a [&'a str],
@@ -23,6 +24,9 @@ pub struct Subject<'a> {
     pub sound: &'a [&'a str],
     /// Ids that mean nothing.
     pub unknown: &'a [&'a str],
+    /// Whether a moving screen may change while its picture is taken, so that the picture shows some of what the next
+    /// one's damage names.
+    pub is_torn: bool,
 }
 
 /// Checks all of it.
@@ -30,7 +34,7 @@ pub fn check(backend: &dyn CaptureBackend, subject: &Subject<'_>) {
     check_sources(backend);
     subject.unknown.iter().for_each(|id| check_unknown(backend, id));
     subject.still.iter().for_each(|id| check_still(backend, id));
-    subject.moving.iter().for_each(|id| check_moving(backend, id));
+    subject.moving.iter().for_each(|id| check_moving(backend, id, subject.is_torn));
     subject.sound.iter().for_each(|id| check_sound(backend, id));
 }
 
@@ -68,11 +72,11 @@ fn check_still(backend: &dyn CaptureBackend, id: &str) {
 }
 
 /// Each picture is near now, later than the one before, and no different where its damage does not say so.
-fn check_moving(backend: &dyn CaptureBackend, id: &str) {
+fn check_moving(backend: &dyn CaptureBackend, id: &str, is_torn: bool) {
     let (listener, threads) = (Listener::new(), captures());
     let begun = Instant::now();
     let capture = listener.open(backend, id, FPS);
-    let mut canvas = Canvas::default();
+    let (mut canvas, mut early) = (Canvas::default(), Vec::new());
     let mut last: Option<(Timestamp, u64)> = None;
     while last.is_none_or(|(_, serial)| serial < 60) {
         let frame = listener.picture("source", |_| true);
@@ -81,7 +85,10 @@ fn check_moving(backend: &dyn CaptureBackend, id: &str) {
             assert!(at < frame.at && serial < frame.serial, "{id}: {at} then {}", frame.at);
             assert!(frame.since <= serial, "{id}: damage since {} misses some after {serial}", frame.since);
         }
-        canvas.check(&frame, id);
+        let covered = early.iter().all(|pixel| covers(&frame.damage, *pixel));
+        assert!(covered, "{id}: damage of picture {} lacks what the one before showed early", frame.serial);
+        early = canvas.apply(&frame);
+        assert!(is_torn || early.is_empty(), "{id}: picture {} changed outside its damage", frame.serial);
         last = Some((frame.at, frame.serial));
     }
     let fewest = Duration::from_secs(60) / FPS;
@@ -89,17 +96,25 @@ fn check_moving(backend: &dyn CaptureBackend, id: &str) {
     check_stops(&listener, id, threads, || drop(capture));
 }
 
+fn covers(damage: &Damage, (x, y): (i32, i32)) -> bool {
+    match damage {
+        Damage::All => true,
+        Damage::Rects(rects) => rects.iter().any(|rect| rect.intersect(Rect::new(x, y, 1, 1)).is_some()),
+    }
+}
+
 /// A picture that is only ever updated where damage says so.
 #[derive(Default)]
-struct Canvas {
-    bytes: Vec<u8>,
+pub struct Canvas {
+    pub bytes: Vec<u8>,
 }
 
 impl Canvas {
-    fn check(&mut self, frame: &Frame, id: &str) {
+    /// Updates it, and says which pixels of the frame it lacks: those that changed without being named.
+    pub fn apply(&mut self, frame: &Frame) -> Vec<(i32, i32)> {
         let (picture, stride) = (&frame.picture, frame.picture.stride);
         assert_eq!(picture.format, PixelFormat::Bgrx);
-        assert_eq!(picture.bytes.len(), stride * picture.size.height as usize, "{id}");
+        assert_eq!(picture.bytes.len(), stride * picture.size.height as usize);
         match &frame.damage {
             Damage::All => self.bytes = picture.bytes.to_vec(),
             Damage::Rects(rects) => {
@@ -112,7 +127,12 @@ impl Canvas {
                 }
             }
         }
-        assert!(self.bytes == picture.bytes, "{id}: picture {} changed outside its damage", frame.serial);
+        if self.bytes == picture.bytes {
+            return Vec::new();
+        }
+        let pixels = self.bytes.chunks(4).zip(picture.bytes.chunks(4)).enumerate();
+        let place = |pixel: usize| ((4 * pixel % stride / 4) as i32, (4 * pixel / stride) as i32);
+        pixels.filter(|(_, (mine, its))| mine != its).map(|(pixel, _)| place(pixel)).collect()
     }
 }
 

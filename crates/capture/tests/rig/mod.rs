@@ -18,7 +18,6 @@ use spool_capture::{
 };
 use std::{
     env,
-    process::Command,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -34,7 +33,8 @@ pub fn in_session<G>(name: &str, start: impl FnOnce() -> (G, Vec<(String, String
         return body();
     }
     let (guard, variables) = start();
-    let status = Command::new(env::current_exe().unwrap())
+    let program = env::current_exe().unwrap();
+    let status = process::tethered(program.to_str().unwrap())
         .args([name, "--exact", "--nocapture"])
         .envs(variables)
         .env(INSIDE, "1")

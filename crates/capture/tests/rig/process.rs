@@ -23,6 +23,10 @@ impl Running {
         Self(child)
     }
 
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub fn end(mut self) {
         self.kill();
     }

@@ -6,6 +6,7 @@ use super::{
 };
 use model::AudioBlock;
 use std::{
+    env,
     f64::consts::TAU,
     fs,
     path::{Path, PathBuf},
@@ -14,6 +15,15 @@ use std::{
 use tempfile::TempDir;
 
 const PACKAGE: &str = "pulseaudio-utils";
+
+/// Names PipeWire's process in the environment.
+const PIPEWIRE: &str = "SPOOL_TEST_PIPEWIRE";
+
+/// Sends a signal to PipeWire, such as `STOP`.
+pub fn signal_pipewire(signal: &str) {
+    let process = env::var(PIPEWIRE).unwrap();
+    output(Command::new("kill").args([&format!("-{signal}"), &process]), "procps");
+}
 
 /// Running servers in a runtime folder of their own.
 pub struct SoundServers {
@@ -26,7 +36,7 @@ impl SoundServers {
     pub fn start() -> (Self, Vec<(String, String)>) {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string();
-        let variables: Vec<(String, String)> = [
+        let mut variables: Vec<(String, String)> = [
             ("XDG_RUNTIME_DIR", at("")),
             ("XDG_CONFIG_HOME", at("config")),
             ("XDG_STATE_HOME", at("state")),
@@ -37,10 +47,11 @@ impl SoundServers {
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
         fs::create_dir(folder.path().join("home")).unwrap();
+        let surroundings = variables.clone();
         let start = |name: &str, package: &str, arguments: &[&str]| {
             require(name, package);
             let mut command = tethered(name);
-            command.args(arguments).envs(variables.clone()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.args(arguments).envs(surroundings.clone()).stdout(Stdio::null()).stderr(Stdio::null());
             Running::start(&mut command, package)
         };
         let exists = |name: &str| wait_for(name, || folder.path().join(name).exists().then_some(()));
@@ -49,6 +60,7 @@ impl SoundServers {
         exists("bus");
         let pipewire = start("pipewire", "pipewire", &[]);
         exists("pipewire-0");
+        variables.push((PIPEWIRE.to_owned(), pipewire.id().to_string()));
         let session = start("wireplumber", "wireplumber", &[]);
         let pulse = start("pipewire-pulse", "pipewire-pulse", &[]);
         exists("pulse/native");

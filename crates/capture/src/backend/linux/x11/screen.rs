@@ -3,6 +3,9 @@
 //! XDamage says which rectangles changed. Pictures lie in a few segments that are used again and again; for each the
 //! pool knows which rows it lacks, and those alone are fetched, as full-width bands, so that they land where they
 //! belong without another copy. A still screen costs one question about the pointer.
+//!
+//! What is drawn between the answer about damage and the fetching may already be seen, and is named with the next
+//! picture: nothing is ever left out, and nobody else's drawing is held up for it.
 
 use super::{Display, Fault, pointer::Pointer, segment::Segment};
 use crate::{
