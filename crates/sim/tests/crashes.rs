@@ -2,8 +2,8 @@
 //!
 //! `SPOOL_SIM_SEED=n` runs one seed, `SPOOL_SIM_SEEDS=n` the first `n`. A failure prints what to type.
 
-use spool_sim::{Crash, Fault, Play, Script, SimFs};
-use std::{io::ErrorKind, sync::Arc};
+use spool_sim::{Crash, Fault, Play, Script, SimFs, session_id};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 use store::{ChunkStore, Recovered, StoreError};
 
 /// A killed process always leaves the same; a power cut is thrown twice.
@@ -37,8 +37,18 @@ fn check(disk: &SimFs, play: &Play<'_>, ops: usize, crash: Crash) -> Result<(), 
     }
     play.account(ops).check(&store, &recovered, crash)?;
     drop(store);
-    let (_, again) = open(disk).map_err(|error| format!("it does not open again: {error}"))?;
-    if again == Recovered::default() { Ok(()) } else { Err(format!("opening again recovers {again:?}")) }
+    let (store, again) = open(disk).map_err(|error| format!("it does not open again: {error}"))?;
+    if again != Recovered::default() {
+        return Err(format!("opening again recovers {again:?}"));
+    }
+    if ops.is_multiple_of(40) { record_more(&store, disk) } else { Ok(()) }
+}
+
+/// What was found after a crash is a store like any other.
+fn record_more(store: &ChunkStore, disk: &SimFs) -> Result<(), String> {
+    let script = Script::session(session_id(100), 1, Duration::from_millis(2_500));
+    Play::new(&script).run(store, disk).map_err(|error| format!("it records no more: {error}"))?;
+    store.verify_invariants()
 }
 
 /// Says how to see it again.

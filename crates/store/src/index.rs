@@ -339,7 +339,7 @@ pub fn sessions(connection: &Connection, before: Option<SessionId>, limit: usize
     statement.query_map(params![before, limit], |row| Ok(session_row(row)))?.map(|row| row?).collect()
 }
 
-/// The ids of all sessions and of the recordings that they belong to, oldest first.
+/// The ids of all sessions, oldest first.
 pub fn all_ids(connection: &Connection) -> Result<Vec<SessionId>> {
     ids(connection, "SELECT id FROM sessions ORDER BY id")
 }

@@ -13,6 +13,9 @@ use std::collections::BTreeSet;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
+/// As many chunks that the index does not know are named.
+const UNKNOWN_MAX: usize = 1000;
+
 /// What a look at every byte of a session has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
@@ -57,7 +60,7 @@ impl ChunkStore {
             progress(found.verified);
         }
         for track in &row.document.meta.tracks {
-            found.damaged.extend(strangers(inner, session, track, &chunks)?);
+            found.damaged.extend(unknown_chunks(inner, session, track, &chunks)?);
             found.damaged.extend(damaged_inits(self, session, track)?);
         }
         if restore_document(inner, &row)? {
@@ -83,23 +86,34 @@ impl ChunkStore {
     }
 }
 
-/// Sealed files of a track that the index does not know: they were damaged when it was rebuilt. Where a number is
-/// skipped and no such file is there, the chunk is missing.
-fn strangers(inner: &Inner, session: SessionId, track: &TrackInfo, chunks: &[Chunk]) -> Result<Vec<Damage>> {
-    let known: BTreeSet<u32> =
-        chunks.iter().filter(|chunk| chunk.id.track == track.id).map(|chunk| chunk.id.index).collect();
+/// Numbers that the index does not have, and should: their files were damaged, or gone, when it was rebuilt.
+fn unknown_chunks(
+    inner: &Inner,
+    session: SessionId,
+    track: &TrackInfo,
+    chunks: &[Chunk],
+) -> Result<Vec<Damage>> {
     let folder = inner.layout.track(session, &track.id);
     let names = match inner.fs.list(&folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         listed => listed.at("list", &folder)?,
     };
-    let files = names.iter().filter_map(|name| match TrackFile::parse(name) {
-        Some(TrackFile::Chunk(index, _)) => Some(index),
-        _ => None,
+    let files: BTreeSet<u32> = names
+        .iter()
+        .filter_map(|name| match TrackFile::parse(name) {
+            Some(TrackFile::Chunk(index, _)) => Some(index),
+            _ => None,
+        })
+        .collect();
+    let known: BTreeSet<u32> =
+        chunks.iter().filter(|chunk| chunk.id.track == track.id).map(|chunk| chunk.id.index).collect();
+    let last = known.last().max(files.last()).copied().unwrap_or(0);
+    let unknown = (1..=last).filter(|index| !known.contains(index)).map(|index| {
+        let id = ChunkId { session, track: track.id.clone(), index };
+        if files.contains(&index) { Damage::Chunk(id) } else { Damage::Missing(id) }
     });
-    let stranger = files.filter(|index| !known.contains(index)).collect::<BTreeSet<_>>();
-    let id = |index| ChunkId { session, track: track.id.clone(), index };
-    Ok(stranger.into_iter().map(|index| Damage::Chunk(id(index))).collect())
+    // A stranger's file may have any number: what would be missing before it is not worth a list.
+    Ok(unknown.take(UNKNOWN_MAX).collect())
 }
 
 /// Whether a closed session's file had to be written anew. One that is ahead of its row is left alone.

@@ -77,7 +77,7 @@ impl SessionWriter {
         self.session
     }
 
-    /// Index of the next chunk of a track, for a chunker that begins anew.
+    /// Index of the next chunk of a track, for a chunker that begins anew once [`Self::seal_open`] was called.
     pub fn next_index(&self, track: &TrackId) -> u32 {
         self.tracks
             .get(track)
@@ -267,8 +267,8 @@ impl Track {
     fn seal_open(&mut self, inner: &Inner) -> Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
         let (Some(first), Some(last)) = (open.parts.first(), open.parts.last()) else {
+            // No part of it was ever announced, so its index is still free.
             let (bytes, sums) = (layout::open_name(open.id.index), layout::sums_name(open.id.index));
-            self.next = open.id.index + 1;
             self.open = None;
             // An opening finds nothing in them, and removes them, if this fails.
             let _ = inner.fs.remove(&self.folder.join(bytes));

@@ -227,13 +227,15 @@ fn damaged_chunks_are_named_and_the_rest_reads() {
 fn a_chunk_that_is_damaged_while_the_index_is_lost_stays_named() {
     let library = Library::new();
     flip(&library.chunk("program", 1), 3_000);
+    fs::remove_file(library.chunk("mix", 0)).unwrap();
     fs::remove_file(library.database()).unwrap();
     let (store, recovered) = open(library.dir()).unwrap();
-    let named = [Damage::Chunk(model::ChunkId { session: session_id(1), track: track("program"), index: 2 })];
-    assert_eq!(recovered.sessions[0].damaged, named);
-    assert_eq!(store.verify(session_id(1), |_| {}).unwrap().damaged, named);
+    let id = |name, index| model::ChunkId { session: session_id(1), track: track(name), index };
+    assert_eq!(recovered.sessions[0].damaged, [Damage::Chunk(id("program", 2))]);
+    let named = store.verify(session_id(1), |_| {}).unwrap().damaged;
+    assert_eq!(named, [Damage::Chunk(id("program", 2)), Damage::Missing(id("mix", 1))]);
     let chunks = |manifest: &Manifest| manifest.tracks.iter().map(|track| track.chunks.len()).sum::<usize>();
-    assert_eq!(chunks(&store.manifest(session_id(1)).unwrap()), chunks(&library.manifests[0]) - 1);
+    assert_eq!(chunks(&store.manifest(session_id(1)).unwrap()), chunks(&library.manifests[0]) - 2);
 }
 
 #[test]
