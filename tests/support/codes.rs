@@ -174,6 +174,20 @@ impl Painter {
     }
 }
 
+/// Without what only repeats the code before it, as a picture that stands may.
+pub fn without_repeats(mut codes: Vec<(f64, u32)>) -> Vec<(f64, u32)> {
+    codes.dedup_by_key(|code| code.1);
+    codes
+}
+
+/// Without the repeats that begin a chunk of `chunk` seconds: a picture that stood on the boundary is encoded once
+/// more there, so that players can begin with it.
+pub fn without_keyframes(mut codes: Vec<(f64, u32)>, chunk: f64) -> Vec<(f64, u32)> {
+    let on_boundary = |at: f64| (at / chunk - (at / chunk).round()).abs() * chunk < 0.001;
+    codes.dedup_by(|later, earlier| later.1 == earlier.1 && on_boundary(later.0));
+    codes
+}
+
 /// Fails the test unless these codes, with the times at which a file shows them, came in order, none twice, and no
 /// more are missing between the first and the last than `dropped`.
 #[track_caller]

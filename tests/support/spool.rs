@@ -1,6 +1,7 @@
 //! The `spool` program as people and scripts use it, with a data folder and an engine of its own.
 
 use crate::{
+    codes::host_time,
     display::Display,
     process::{self, kill, spool_binary, wait_for, wait_for_exit},
     sound::Sound,
@@ -164,13 +165,16 @@ impl Spool {
         })
     }
 
-    /// Sends the engine a signal, and for one that ends it, waits until it has ended.
-    pub fn signal_engine(&self, signal: Signal) {
+    /// Sends the engine a signal, and for one that ends it, waits until it has ended. Gives the instant of the
+    /// signal, in nanoseconds of [`host_time`].
+    pub fn signal_engine(&self, signal: Signal) -> i64 {
         let engine = self.engine().expect("an engine runs");
+        let at = host_time();
         kill(engine, signal);
         if matches!(signal, Signal::KILL | Signal::TERM) {
             wait_for("the engine's end", Duration::from_secs(20), || (!is_running(engine)).then_some(()));
         }
+        at
     }
 
     /// Ends the engine in order, if one runs.
@@ -199,9 +203,10 @@ impl Spool {
 }
 
 fn is_running(pid: u32) -> bool {
-    // An orphan that nobody reaps stays in /proc as a zombie.
-    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    // An orphan that nobody reaps stays as a zombie; its last thread to go closes its files.
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut states = tasks.map(|task| fs::read_to_string(task.path().join("stat")).unwrap_or_default());
+    states.any(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
 impl Drop for Spool {

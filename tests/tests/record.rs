@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use spool_tests::{
     CodeShow, Display, Film, Finished, Pcm, Sound, Spool,
-    codes::{assert_in_order, assert_on_time},
+    codes::{assert_in_order, assert_on_time, without_keyframes, without_repeats},
     film, library, my_turn, rows, tone, wait_for,
 };
 use std::time::Duration;
@@ -41,12 +41,13 @@ fn a_screen_with_sound_plays_back_as_it_was() {
     let file = spool.export(&finished.recording, "all.mp4");
     assert_eq!(film::size(&file), (1280, 720));
     assert!((film::duration(&file) - finished.seconds()).abs() < 0.1, "{}", film::describe(&file));
-    let codes = Film::decode(&file).codes();
+    let codes = without_keyframes(Film::decode(&file).codes(), 4.0);
     assert_in_order(&codes, finished.frames("dropped"));
     assert!(codes.len() > 150, "only {} of 180 codes", codes.len());
     assert_on_time(&codes, &show, 0.05);
 
     let mix = Pcm::decode(&file, 0);
+    assert_eq!(mix.seams, [], "sound goes on without a seam");
     assert_frequency(&mix, 440.0);
     assert_frequency(&mix, 1000.0);
     for (track, own, foreign) in [("mic", 1000.0, 440.0), ("system", 440.0, 1000.0)] {
@@ -99,7 +100,7 @@ fn one_monitor_is_recorded_alone() {
     let finished = spool.record(["--for", "2s", "--no-mic", "--screen", id]).finished();
     let file = spool.export(&finished.recording, "right.mp4");
     assert_eq!(film::size(&file), (640, 720));
-    let codes = Film::decode(&file).codes();
+    let codes = without_repeats(Film::decode(&file).codes());
     assert_in_order(&codes, finished.frames("dropped"));
     assert_on_time(&codes, &right, 0.08);
 }
@@ -110,11 +111,11 @@ fn presets_limit_the_picture_and_never_enlarge_it() {
     let display = Display::start(1280, 720);
     let _show = CodeShow::fill(&display, 10);
     let spool = Spool::new().on(&display);
-    for (preset, size) in [("480p", (854, 480)), ("1080p", (1280, 720))] {
+    for (preset, size) in [("480p", (852, 480)), ("1080p", (1280, 720))] {
         let finished = spool.record(["--for", "1500ms", "--no-mic", "--preset", preset]).finished();
         let file = spool.export(&finished.recording, &format!("{preset}.mp4"));
         assert_eq!(film::size(&file), size, "{preset}");
-        assert_in_order(&Film::decode(&file).codes(), finished.frames("dropped"));
+        assert_in_order(&without_repeats(Film::decode(&file).codes()), finished.frames("dropped"));
     }
 }
 
@@ -172,7 +173,7 @@ fn a_pause_is_left_out_and_the_rest_follows_on() {
 
     let file = spool.export(&finished.recording, "paused.mp4");
     assert!((film::duration(&file) - finished.seconds()).abs() < 0.15, "{}", film::describe(&file));
-    let codes = Film::decode(&file).codes();
+    let codes = without_repeats(Film::decode(&file).codes());
     let jump = codes.windows(2).position(|pair| pair[1].1 - pair[0].1 > 25).expect("the pause shows") + 1;
     let (before, after) = codes.split_at(jump);
     assert_in_order(before, finished.frames("dropped"));
@@ -225,7 +226,7 @@ fn a_screen_that_changes_its_size_stays_one_recording() {
     let details = spool.json(&["show", &finished.recording]);
     let program = rows(&details["tracks"]).iter().find(|track| track["track"] == "program").unwrap();
     assert_eq!(program["inits"], 2, "{details}");
-    let codes = Film::decode(&spool.export(&finished.recording, "resized.mp4")).codes();
+    let codes = without_repeats(Film::decode(&spool.export(&finished.recording, "resized.mp4")).codes());
     let split = codes.windows(2).position(|pair| pair[1].1 < pair[0].1).expect("both sizes can be read") + 1;
     let (before, after) = codes.split_at(split);
     assert_in_order(before, finished.frames("dropped"));
@@ -323,7 +324,8 @@ fn a_second_engine_on_one_folder_is_refused() {
 #[test]
 fn nothing_to_record_is_said() {
     let _turn = my_turn();
-    let spool = Spool::new();
+    let display = Display::start(640, 360);
+    let spool = Spool::new().on(&display);
     spool.run(["record", "--no-screen", "--no-mic"]).refused(1, "nothing to record");
     spool.run(["record", "--screen", "x11:monitor:NONE"]).refused(1, "x11:monitor:NONE");
     assert!(library::sessions(&spool).is_empty(), "nothing is left of what never began");
