@@ -129,6 +129,14 @@ impl SimFs {
         self.done(Op::Commit(image));
     }
 
+    /// Removes the index from a disk that no store has open.
+    pub fn lose_index(&self) -> io::Result<()> {
+        match fs::remove_file(self.dir().join("spool.db")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
     /// The disk as it is found after a crash that came after the first `after` operations, and perhaps in the middle
     /// of the next.
     pub fn crash(&self, after: usize, crash: Crash, seed: u64) -> io::Result<Self> {

@@ -76,6 +76,23 @@ fn a_crash_at_any_operation_costs_at_most_what_was_open() {
     }
 }
 
+/// The files alone must say all that was acknowledged.
+#[test]
+fn a_crash_that_takes_the_index_with_it_costs_nothing_more() {
+    for seed in seeds(1) {
+        let (script, disk) = (Script::new(seed), SimFs::new().unwrap());
+        let play = played(&script, &disk);
+        for ops in (seed as usize % 5..=disk.now()).step_by(5) {
+            for crash in [Crash::Kill, Crash::PowerCut] {
+                let crashed = disk.crash(ops, crash, seed).unwrap();
+                crashed.lose_index().unwrap();
+                let place = format!("no index and {crash:?} after");
+                or_fail(check(&crashed, &play, ops, crash), seed, &disk, &place, ops);
+            }
+        }
+    }
+}
+
 /// Every eleventh crash is followed by more of them, each in the middle of putting the one before it in order.
 #[test]
 fn a_crash_while_recovering_costs_nothing_more() {
