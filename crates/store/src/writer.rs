@@ -189,8 +189,8 @@ impl Track {
         if self.init == Some(init.hash) {
             return Ok(());
         }
+        // Its name becomes durable with the session's file, below.
         inner.create_folder(&self.folder)?;
-        inner.sync_folder(&inner.layout.session(session))?;
         write_whole(&*inner.fs, &self.folder, &layout::init_name(&init.hash), &init.bytes)?;
         let used = InitUse { hash: init.hash, first_index: self.next };
         inner.change(session, |transaction, row| {
