@@ -33,7 +33,6 @@ use crate::clock::SleepWatch;
 use command::{Command, Event, Reply};
 use crossbeam_channel::{Sender, bounded, unbounded};
 use run::{Input, Loop};
-use settings::Settings;
 use std::{
     ops::ControlFlow,
     path::Path,
@@ -74,15 +73,10 @@ impl Engine {
 
     fn start_with(data: &Path, sleep: SleepWatch) -> Result<(Self, Running, Recovered), EngineError> {
         let (store, recovered) = ChunkStore::open(Arc::new(OsFs), data)?;
-        let (settings, ignored) = Settings::new(store.settings()?);
-        for reason in ignored {
-            tracing::warn!(reason, "a setting is ignored");
-        }
         // Bounded by what its senders are: a few threads that each wait for the loop now and then.
         let (inputs, received) = unbounded();
         let connections = Arc::new(AtomicUsize::new(0));
-        let run =
-            Loop::new(store.clone(), settings, inputs.clone(), received, Arc::clone(&connections), sleep);
+        let run = Loop::new(store.clone(), inputs.clone(), received, Arc::clone(&connections), sleep);
         let thread = thread::Builder::new()
             .name("engine".into())
             .spawn(move || run.run())

@@ -65,7 +65,6 @@ pub(crate) struct Loop {
 impl Loop {
     pub(crate) fn new(
         store: ChunkStore,
-        settings: Settings,
         inputs: Sender<Input>,
         received: Receiver<Input>,
         connections: Arc<AtomicUsize>,
@@ -73,7 +72,7 @@ impl Loop {
     ) -> Self {
         Self {
             store,
-            settings,
+            settings: Settings::default(),
             inputs,
             received,
             listeners: Listeners::default(),
@@ -93,6 +92,9 @@ impl Loop {
     /// Until told to end, or until there has been nothing to do for a while.
     pub(crate) fn run(mut self) {
         let received = self.received.clone();
+        if let Err(error) = self.reload() {
+            tracing::warn!(%error, "starting with default settings");
+        }
         loop {
             let events = self.session.as_ref().map_or_else(never, |session| session.events().clone());
             let ends_in = self.session.as_ref().and_then(Session::ends_in);
@@ -156,9 +158,9 @@ impl Loop {
             Command::Stop => Err(EngineError::NotRecording),
             Command::Status => Ok(Reply::Status(Box::new(self.snapshot()))),
             Command::Settings { key: Some(key) } => {
-                self.settings.setting(&key).map(|one| Reply::Settings(vec![one]))
+                self.reload().and_then(|()| self.settings.setting(&key)).map(|one| Reply::Settings(vec![one]))
             }
-            Command::Settings { key: None } => Ok(Reply::Settings(self.settings.all())),
+            Command::Settings { key: None } => self.reload().map(|()| Reply::Settings(self.settings.all())),
             Command::Set { key, value } => self.set(&key, value.as_deref()),
             Command::Shutdown => {
                 self.is_ending = true;
@@ -182,6 +184,7 @@ impl Loop {
         if self.session.is_some() {
             return Err(EngineError::Busy);
         }
+        self.reload()?;
         let (free, needed) = (self.store.free_space()?, self.settings.disk_reserve());
         if free < needed {
             return Err(StoreError::DiskFull { needed, free }.into());
@@ -236,7 +239,18 @@ impl Loop {
         self.listeners.publish(&Event::Finished(summary.clone()));
     }
 
+    /// People may have written to the file.
+    fn reload(&mut self) -> Result<(), EngineError> {
+        let (settings, ignored) = Settings::new(self.store.settings()?);
+        for reason in ignored {
+            tracing::warn!(reason, "a setting is ignored");
+        }
+        self.settings = settings;
+        Ok(())
+    }
+
     fn set(&mut self, key: &str, value: Option<&str>) -> Result<Reply, EngineError> {
+        self.reload()?;
         self.settings.set(key, value)?;
         self.store.set_setting(key, value)?;
         self.settings.setting(key).map(|one| Reply::Settings(vec![one]))

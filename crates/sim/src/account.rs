@@ -182,7 +182,7 @@ impl Account {
     }
 
     fn check_setting(&self, store: &ChunkStore) -> Result<(), String> {
-        let found = store.setting(SETTING).map_err(|error| error.to_string())?;
+        let found = store.settings().map_err(|error| error.to_string())?.remove(SETTING);
         match &self.pending {
             Some(Step::Setting(value)) if found.as_ref() == Some(value) => Ok(()),
             _ if found == self.setting => Ok(()),

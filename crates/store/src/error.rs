@@ -101,6 +101,14 @@ pub enum StoreError {
         /// What does not fit.
         reason: &'static str,
     },
+    /// The file of settings cannot be read as such. It is left as it is, for whoever wrote it to mend.
+    #[error("{} is not a list of settings: {reason}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A text is too long to be kept.
     #[error("the {what} is longer than {limit} characters")]
     TooLong {

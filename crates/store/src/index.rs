@@ -1,4 +1,4 @@
-//! The index: what SQLite keeps of sessions, inits, chunks and settings.
+//! The index: what SQLite keeps of sessions, inits and chunks.
 //!
 //! Owns: the schema, the rows and the sums that prove them whole. Never touches a chunk file. A row that does not
 //! fit its sum is [`StoreError::IndexDamaged`], never a wrong answer. Tested through `ChunkStore`, by flipping the
@@ -83,7 +83,7 @@ fn open_checked(path: &Path) -> Result<Opened> {
         create(&connection)?;
         return Ok(Opened::New(connection));
     }
-    let version: u32 = read(&connection, "store", "version")?
+    let version: u32 = read(&connection, "version")?
         .and_then(|version| version.parse().ok())
         .ok_or(StoreError::IndexDamaged)?;
     if version > VERSION {
@@ -91,7 +91,7 @@ fn open_checked(path: &Path) -> Result<Opened> {
     }
     // One damaged byte makes SQLite take a database for one that can only be read.
     connection.execute_batch("BEGIN IMMEDIATE; UPDATE store SET value = value; ROLLBACK")?;
-    let clean = read(&connection, "store", "state")?.as_deref() == Some("closed");
+    let clean = read(&connection, "state")?.as_deref() == Some("closed");
     if !clean || size <= TRUSTED_SIZE {
         check(&connection)?;
     }
@@ -120,15 +120,15 @@ fn connect(path: &Path) -> Result<Connection> {
 fn create(connection: &Connection) -> Result<()> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
-    write(&transaction, "store", "version", &VERSION.to_string())?;
-    write(&transaction, "store", "schema", &schema_hash(&transaction)?)?;
+    write(&transaction, "version", &VERSION.to_string())?;
+    write(&transaction, "schema", &schema_hash(&transaction)?)?;
     transaction.commit()?;
     Ok(())
 }
 
 /// Notes whether the engine ended in order.
 pub fn set_closed(connection: &Connection, closed: bool) -> Result<()> {
-    write(connection, "store", "state", if closed { "closed" } else { "open" })
+    write(connection, "state", if closed { "closed" } else { "open" })
 }
 
 /// Brings the log into the database itself, so that losing the log would not lose what was said before.
@@ -139,11 +139,10 @@ pub fn checkpoint(connection: &Connection) -> Result<()> {
 /// Reads everything: SQLite's own structure, the schema and the sum of every row.
 fn check(connection: &Connection) -> Result<()> {
     let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    let schema = read(connection, "store", "schema")?;
+    let schema = read(connection, "schema")?;
     if verdict != "ok" || schema != Some(schema_hash(connection)?) {
         return Err(StoreError::IndexDamaged);
     }
-    settings(connection)?;
     let mut inits = connection.prepare("SELECT session, track, hash, bytes, sum FROM inits")?;
     for row in inits.query_map([], |row| Ok(init_bytes(row)))? {
         row??;
@@ -223,52 +222,23 @@ impl Sum {
     }
 }
 
-// ── keys and values: the tables `store` and `settings`
+// ── keys and values: the table `store`
 
 fn pair_sum(key: &str, value: &str) -> Sum {
     Sum::new().bytes(key.as_bytes()).bytes(value.as_bytes())
 }
 
-fn write(connection: &Connection, table: &str, key: &str, value: &str) -> Result<()> {
+fn write(connection: &Connection, key: &str, value: &str) -> Result<()> {
     let sum = pair_sum(key, value).finish();
-    connection
-        .execute(&format!("INSERT OR REPLACE INTO {table} VALUES (?1, ?2, ?3)"), params![key, value, sum])?;
+    connection.execute("INSERT OR REPLACE INTO store VALUES (?1, ?2, ?3)", params![key, value, sum])?;
     Ok(())
 }
 
-fn read(connection: &Connection, table: &str, key: &str) -> Result<Option<String>> {
-    let query = format!("SELECT value, sum FROM {table} WHERE key = ?1");
+fn read(connection: &Connection, key: &str) -> Result<Option<String>> {
+    let query = "SELECT value, sum FROM store WHERE key = ?1";
     let found: Option<(String, Vec<u8>)> =
-        connection.query_row(&query, [key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        connection.query_row(query, [key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     found.map(|(value, sum)| pair_sum(key, &value).prove(&sum).map(|()| value)).transpose()
-}
-
-/// One setting.
-pub fn setting(connection: &Connection, key: &str) -> Result<Option<String>> {
-    read(connection, "settings", key)
-}
-
-/// All settings, by key.
-pub fn settings(connection: &Connection) -> Result<Vec<(String, String)>> {
-    let mut statement = connection.prepare("SELECT key, value, sum FROM settings ORDER BY key")?;
-    let mut rows = statement.query([])?;
-    let mut settings = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (key, value): (String, String) = (row.get(0)?, row.get(1)?);
-        pair_sum(&key, &value).prove(&row.get::<_, Vec<u8>>(2)?)?;
-        settings.push((key, value));
-    }
-    Ok(settings)
-}
-
-/// Sets a setting, or takes it away.
-pub fn put_setting(connection: &Connection, key: &str, value: Option<&str>) -> Result<()> {
-    match value {
-        Some(value) => write(connection, "settings", key, value),
-        None => {
-            connection.execute("DELETE FROM settings WHERE key = ?1", [key]).map(|_| ()).map_err(Into::into)
-        }
-    }
 }
 
 // ── sessions

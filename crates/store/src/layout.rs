@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub const DATABASE: &str = "spool.db";
 /// Held by the engine that works here.
 pub const LOCK: &str = "spool.lock";
-/// A copy of the settings, for the day on which the index is lost.
+/// Settings, which people may write too.
 pub const SETTINGS: &str = "settings.json";
 /// What is known about a session, in its folder.
 pub const SESSION: &str = "session.json";
@@ -33,6 +33,10 @@ impl Layout {
 
     pub fn database(&self) -> PathBuf {
         self.root.join(DATABASE)
+    }
+
+    pub fn settings(&self) -> PathBuf {
+        self.root.join(SETTINGS)
     }
 
     pub fn sessions(&self) -> PathBuf {

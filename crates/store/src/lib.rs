@@ -13,6 +13,7 @@ mod layout;
 mod marks;
 mod recover;
 mod recover_session;
+mod settings;
 mod store;
 mod verify;
 mod writer;

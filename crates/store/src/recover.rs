@@ -7,7 +7,7 @@
 
 use crate::{
     Fs, StoreError,
-    document::{Document, write_whole},
+    document::Document,
     error::At as _,
     index::{self, Opened, SessionRow},
     layout::{self, Layout, SessionFolder},
@@ -17,7 +17,7 @@ use crate::{
 use model::{ChunkId, RecordingId, SessionId, TrackId};
 use rusqlite::Connection;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fmt, io,
     path::{Path, PathBuf},
     time::Duration,
@@ -156,9 +156,6 @@ pub fn recover(inner: &Inner, condition: Condition) -> Result<Recovered> {
     if let Condition::New { moved_aside } = &condition {
         inner.commit(&mut index, |transaction| index::set_closed(transaction, false))?;
         recovered.moved_aside.clone_from(moved_aside);
-        read_settings(inner, &mut index)?;
-    } else if !clean {
-        write_settings(inner, &index)?;
     }
     let folders = session_folders(inner, &mut index)?;
     let rows: BTreeSet<SessionId> = index::all_ids(&index)?.into_iter().collect();
@@ -228,23 +225,6 @@ pub fn read_document(inner: &Inner, session: SessionId) -> Result<Option<Documen
         Err(newer @ StoreError::Newer { .. }) => Err(newer),
         Err(_) => Ok(None),
     }
-}
-
-/// Copies the settings to their file.
-pub fn write_settings(inner: &Inner, index: &Connection) -> Result<()> {
-    let settings: BTreeMap<_, _> = index::settings(index)?.into_iter().collect();
-    let text = serde_json::to_string_pretty(&settings).expect("texts by texts can be said in JSON");
-    write_whole(&*inner.fs, inner.layout.root(), layout::SETTINGS, text.as_bytes())
-}
-
-fn read_settings(inner: &Inner, index: &mut Connection) -> Result<()> {
-    let path = inner.layout.root().join(layout::SETTINGS);
-    let text = read_if_there(&*inner.fs, &path)?.unwrap_or_default();
-    // Settings that are lost twice have their defaults again.
-    let settings: BTreeMap<String, String> = serde_json::from_slice(&text).unwrap_or_default();
-    inner.commit(index, |transaction| {
-        settings.iter().try_for_each(|(key, value)| index::put_setting(transaction, key, Some(value)))
-    })
 }
 
 pub fn read_if_there(fs: &dyn Fs, path: &Path) -> Result<Option<Vec<u8>>> {

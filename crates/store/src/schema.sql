@@ -7,12 +7,6 @@ CREATE TABLE store (
     sum BLOB NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE settings (
-    key TEXT PRIMARY KEY,
-    value TEXT NOT NULL,
-    sum BLOB NOT NULL
-) WITHOUT ROWID;
-
 -- Ids are UUIDs of version 7: in their order is in order of creation.
 CREATE TABLE sessions (
     id BLOB PRIMARY KEY,

@@ -255,23 +255,6 @@ impl ChunkStore {
         Ok(row.into())
     }
 
-    /// One setting.
-    pub fn setting(&self, key: &str) -> Result<Option<String>> {
-        self.inner.read(|index| index::setting(index, key))
-    }
-
-    /// All settings, by key.
-    pub fn settings(&self) -> Result<Vec<(String, String)>> {
-        self.inner.read(index::settings)
-    }
-
-    /// Sets a setting, or takes it away.
-    pub fn set_setting(&self, key: &str, value: Option<&str>) -> Result<()> {
-        let mut index = self.inner.index();
-        self.inner.commit(&mut index, |transaction| index::put_setting(transaction, key, value))?;
-        self.inner.noting(recover::write_settings(&self.inner, &index))
-    }
-
     /// Bytes that can still be written.
     pub fn free_space(&self) -> Result<u64> {
         let root = self.inner.layout.root();

@@ -65,7 +65,11 @@ impl Library {
                 store.verify(id, |_| {}).unwrap_or_else(|error| panic!("{context}: {error:?}"));
             assert!(verification.is_whole(), "{context}: {verification:?}");
         }
-        assert_eq!(store.setting("preset").ok().flatten().as_deref(), Some("1080p"), "{context}");
+        assert_eq!(
+            store.settings().ok().and_then(|mut all| all.remove("preset")).as_deref(),
+            Some("1080p"),
+            "{context}"
+        );
         store.verify_invariants().unwrap_or_else(|problem| panic!("{context}: {problem}"));
         recovered
     }
