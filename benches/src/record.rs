@@ -87,7 +87,10 @@ fn measure(content: Content, display: &Display, sound: Option<&Sound>, films: &F
         format!("{:.2}", our_cpu / TICKS * 1e3),
         format!("{:.2}", peer_cpu / TICKS * 1e3),
         format!("{:.0} %", changed * 100.0),
-        table::against(our_cpu / peer_cpu, limit(content, changed)),
+        match limit(content, changed, sound.is_some()) {
+            Some(limit) => table::against(our_cpu / peer_cpu, limit),
+            None => format!("{:.3}", our_cpu / peer_cpu),
+        },
         similarity(looks.map(|looks| looks.0)),
         similarity(looks.map(|looks| looks.1)),
         megabytes(&our_costs),
@@ -96,12 +99,13 @@ fn measure(content: Content, display: &Display, sound: Option<&Sound>, films: &F
     ])
 }
 
-/// The share of the peer's cost that is allowed.
-fn limit(content: Content, changed: f64) -> f64 {
+/// The share of the peer's cost that is allowed. Sound costs both the same, whatever stands still.
+fn limit(content: Content, changed: f64, sounding: bool) -> Option<f64> {
     match content {
-        Content::Still => 0.1,
-        Content::Terminal | Content::Window => 0.1 + changed,
-        Content::Motion => 0.9,
+        Content::Still if sounding => None,
+        Content::Still => Some(0.1),
+        Content::Terminal | Content::Window => Some(0.1 + changed),
+        Content::Motion => Some(0.9),
     }
 }
 

@@ -104,7 +104,7 @@ fn pictures() -> Result<(CodecConfig, Vec<Packet>)> {
         for (row, pixels) in luma.chunks_exact_mut(width).enumerate() {
             for (column, pixel) in pixels.iter_mut().enumerate() {
                 // Noise in one corner; the rest moves as a whole.
-                let is_noise = row < height / 8 && column < width / 8;
+                let is_noise = row < height / 6 && column < width / 6;
                 let seed = if is_noise { picture as usize * 7919 } else { 0 };
                 let place = ((row / 4) * 480 + (column + shift) / 4 + seed) % texture.len();
                 *pixel = 40 + texture[place] % 160;
