@@ -85,8 +85,10 @@ impl Sound {
     /// it sounds.
     pub fn play(&self, sink: &str, hertz: u32) -> Running {
         let file = self.folder.path().join(format!("{hertz}.wav"));
-        let tone = ["synth", "90", "sine", &hertz.to_string(), "gain", "-6"].map(str::to_owned);
-        text(tool("sox").args(["-q", "-n", "-r", "48000", "-c", "2"]).arg(&file).args(tone));
+        if !file.exists() {
+            let tone = ["synth", "90", "sine", &hertz.to_string(), "gain", "-6"].map(str::to_owned);
+            text(tool("sox").args(["-q", "-n", "-r", "48000", "-c", "2"]).arg(&file).args(tone));
+        }
         let before = self.players();
         let player = self.paplay(sink, &file);
         wait_for("the tone", START_LIMIT, || (self.players() > before).then_some(()));

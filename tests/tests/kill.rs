@@ -28,11 +28,11 @@ fn recovered(spool: &Spool, recording: &str) -> Value {
 fn at_most_half_a_second_before_a_kill_is_missing() {
     let _turn = my_turn();
     let (display, sound) = (Display::start(1280, 720), Sound::start());
-    let _tones = [sound.play("speakers", 440), sound.play("micfeed", 1000)];
     let show = CodeShow::fill(&display, 30);
     let spool = Spool::new().on(&display).hearing(&sound);
     let mut random = Random::from_environment(20_261_121);
     for round in 1..=kills() {
+        let _tones = [sound.play("speakers", 440), sound.play("micfeed", 1000)];
         let mut recorder =
             spool.record(["--fps", "60", "--chunk", "2s", "--mic", "default", "--system-audio"]);
         let recording = recorder.started();
