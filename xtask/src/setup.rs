@@ -63,6 +63,7 @@ const TEST: &[Need] = &[
     program("chromium", "chromium"),
     program("npm", "npm"),
     program("sox", "sox"),
+    program("curl", "curl"),
     program("faketime", "faketime"),
     program("fiu-utils", "fiu-run"),
     program("e2fsprogs", "mkfs.ext4"),

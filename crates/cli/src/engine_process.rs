@@ -8,7 +8,13 @@ use tracing_subscriber::EnvFilter;
 
 pub(crate) fn run(common: &Common) -> Result<()> {
     let filter = EnvFilter::try_from_env("SPOOL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        // The log lies on the disk that may be full. Saying that it cannot be written, to the same place, panics.
+        .log_internal_errors(false)
+        .init();
     engine::detach();
     let data = connect::data_folder(common)?;
     let (engine, running, recovered) = Engine::start(&data)?;

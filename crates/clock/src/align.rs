@@ -8,14 +8,20 @@ use std::{collections::VecDeque, time::Duration};
 const TOLERANCE: Duration = Duration::from_millis(20);
 /// A stamp this far ahead of all sound so far is an error of the device. Whoever knows the time calls `advance`.
 const AHEAD_MAX: Duration = Duration::from_secs(30);
+/// A device's first stamps are its worst. Until a run is this old, it begins anew at a stamp that deviates by more
+/// than this, since to stretch so much would take long and be heard.
+const YOUNG: Duration = Duration::from_millis(600);
+const YOUNG_TOLERANCE: Duration = Duration::from_millis(3);
 /// Samples of sound that rise from silence or fall to it: 3 ms at 48 kHz.
 const FADE: usize = 144;
 /// Share by which sound is stretched at most.
 const DRIFT_MAX: f64 = 1e-3;
 /// Seconds over which deviations are averaged before they are acted on.
 const SMOOTHING: f64 = 0.5;
-/// Share of a deviation that is made up for in a second.
+/// Share of a deviation that is made up for in a second,
 const PULL: f64 = 0.4;
+/// and the deviation from which on it is no more than for this one, so that the pitch stays within 2e-4.
+const DEVIATION_MAX: f64 = 5e-4;
 /// Gaps that wait to be polled; more are joined.
 const GAPS_MAX: usize = 64;
 /// Rates that a device can mean.
@@ -33,6 +39,8 @@ pub struct AudioAligner {
     running: bool,
     /// Samples of the run so far, for the fade at its start.
     risen: usize,
+    /// Seconds of sound since the source was heard first, or again after a gap.
+    age: f64,
     steering: Steering,
     /// The next sample to be read.
     read: i64,
@@ -62,13 +70,17 @@ impl Steering {
     /// The stretch to go on with, after a block of this length came this much later than the sound before it ended.
     fn drift_after(&mut self, late: f64, seconds: f64) -> f64 {
         self.deviation += (late - self.deviation) * (1.0 - (-seconds / SMOOTHING).exp());
-        self.learned += self.deviation * seconds * PULL * PULL / 4.0;
+        self.learned += self.pulling() * seconds * PULL * PULL / 4.0;
         self.learned = self.learned.clamp(-DRIFT_MAX, DRIFT_MAX);
         self.drift()
     }
 
     fn drift(&self) -> f64 {
-        (self.learned + self.deviation * PULL).clamp(-DRIFT_MAX, DRIFT_MAX)
+        (self.learned + self.pulling() * PULL).clamp(-DRIFT_MAX, DRIFT_MAX)
+    }
+
+    fn pulling(&self) -> f64 {
+        self.deviation.clamp(-DEVIATION_MAX, DEVIATION_MAX)
     }
 }
 
@@ -80,6 +92,7 @@ impl AudioAligner {
             resampler: None,
             running: false,
             risen: 0,
+            age: 0.0,
             steering: Steering::default(),
             read: 0,
             written: 0,
@@ -168,6 +181,7 @@ impl AudioAligner {
         self.queue.clear();
         self.silent_since = None;
         self.heard = false;
+        self.age = 0.0;
         self.written = self.first_at(at).max(0);
         self.read = self.written;
     }
@@ -199,9 +213,11 @@ impl AudioAligner {
         else {
             return false;
         };
-        let follows = late.abs() <= TOLERANCE.as_secs_f64();
+        let length = block.frames() as f64 / f64::from(block.rate);
+        let tolerance = if self.age < YOUNG.as_secs_f64() { YOUNG_TOLERANCE } else { TOLERANCE };
+        let follows = late.abs() <= tolerance.as_secs_f64();
         if follows {
-            let length = block.frames() as f64 / f64::from(block.rate);
+            self.age += length;
             resampler.set_drift(self.steering.drift_after(late, length));
         }
         follows
@@ -224,6 +240,9 @@ impl AudioAligner {
         let phase =
             Timestamp::from_ticks(first, self.rate).saturating_since(start).as_secs_f64() * input_rate;
         self.silence(first);
+        if self.open_gap().is_some() {
+            self.age = 0.0;
+        }
         self.close_gap();
         let resampler = match self.resampler.take().filter(|resampler| resampler.input_rate() == block.rate) {
             Some(resampler) => resampler,

@@ -206,6 +206,34 @@ fn tones_stay_pure_at_every_rate_and_drift() {
 }
 
 #[test]
+fn wrong_first_stamps_do_not_bend_the_pitch() {
+    for wrong in [-0.018_f64, -0.004, 0.0025, 0.012, 0.019] {
+        let mut device = Device::new(48_000, 0.0, sine(100.0));
+        device.start = 1.0;
+        let mut aligner = AudioAligner::new(GRID);
+        for number in 0..600 {
+            let mut block = device.block();
+            if number < 20 {
+                block.at = Timestamp(block.at.0 + (wrong * 1e9) as i64);
+            }
+            aligner.push(&block);
+        }
+        let heard = read_all(&mut aligner);
+        // A second in, all is as it should be; and what is left of an error is made up for unnoticed.
+        for second in [2.0, 3.0, 5.0] {
+            let (first, last) = (index(second), index(second + 1.0));
+            let early = lateness(&heard[first..first + 4_800], first, 100.0);
+            let late = lateness(&heard[last - 4_800..last], last - 4_800, 100.0);
+            assert!((late - early).abs() < 4e-4, "{wrong}: {early} to {late} in the second from {second}");
+        }
+        let end = heard.len() - 4_800;
+        let late = lateness(&heard[end - 4_800..end], end - 4_800, 100.0);
+        assert!(late.abs() < 0.0005 || wrong.abs() < 0.003, "{wrong}: still {late} s late");
+        assert!(aligner.poll_gap().is_none());
+    }
+}
+
+#[test]
 fn a_tone_above_the_grid_is_not_heard_lower() {
     let mut device = Device::new(96_000, 0.0, sine(30_000.0));
     let mut aligner = AudioAligner::new(GRID);

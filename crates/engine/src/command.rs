@@ -374,9 +374,9 @@ pub struct Verified {
     pub chunks: u64,
     /// Chunks whose bytes are what they were when they were sealed.
     pub verified: u64,
-    /// What is not as it was recorded.
+    /// Ids of chunks whose bytes are not, and files that were damaged and have been put back.
     pub damaged: Vec<String>,
-    /// Chunks that are not there.
+    /// Ids of chunks that are not there.
     pub missing: Vec<String>,
 }
 

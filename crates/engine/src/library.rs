@@ -96,15 +96,21 @@ fn describe(codec: &CodecConfig) -> String {
 pub(crate) fn verify(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
     let session = find(store, id)?;
     let found = store.verify(session, |_| {})?;
-    let (missing, damaged): (Vec<_>, Vec<_>) =
-        found.damaged.iter().partition(|damage| matches!(damage, Damage::Missing(_)));
-    let names = |found: Vec<&Damage>| found.into_iter().map(ToString::to_string).collect();
+    let (mut damaged, mut missing) = (Vec::new(), Vec::new());
+    for damage in &found.damaged {
+        match damage {
+            Damage::Chunk(id) | Damage::Unreadable(id) => damaged.push(id.to_string()),
+            Damage::Missing(id) => missing.push(id.to_string()),
+            Damage::Init { track, file } => damaged.push(format!("{session}/{track}/{file}")),
+            Damage::Document => damaged.push(format!("{session}/session.json")),
+        }
+    }
     Ok(Reply::Verified(Verified {
         session,
         chunks: found.chunks,
         verified: found.verified,
-        damaged: names(damaged),
-        missing: names(missing),
+        damaged,
+        missing,
     }))
 }
 

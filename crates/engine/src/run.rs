@@ -219,14 +219,14 @@ impl Loop {
                 self.tell_finished(&summary, &stoppers);
             }
             Err(error) => {
-                tracing::error!(%error, "could not finalize; the next start recovers what is there");
-                let message = format!("could not finalize, the next start recovers what is there: {error}");
-                self.notice("finalize_failed", None, message);
-                // Everybody gets an answer, the first the error itself.
-                let mut error = Some(error);
-                for waiting in stoppers {
-                    answer(&waiting, Err(error.take().map_or(EngineError::NotRecording, EngineError::Store)));
-                }
+                let reason = format!("could not finalize, the next command recovers what is there: {error}");
+                tracing::error!("{reason}");
+                // What is known so far. The next engine's opening knows better, so this one makes room for it.
+                let manifest =
+                    self.store.manifest(session.meta.id).unwrap_or_else(|_| session.nothing_written());
+                let summary = Summary { reason: Some(reason), ..session.finish(&manifest) };
+                self.is_ending = true;
+                self.tell_finished(&summary, &stoppers);
             }
         }
         self.publish_snapshot();

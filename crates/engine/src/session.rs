@@ -380,6 +380,11 @@ impl Session {
         }
     }
 
+    /// What there is to say of a session whose rows cannot be read.
+    pub(crate) fn nothing_written(&self) -> Manifest {
+        Manifest { meta: self.meta.clone(), tracks: Vec::new() }
+    }
+
     /// Waits for the threads, which have ended or are about to, and says how it went.
     pub(crate) fn finish(self, manifest: &Manifest) -> Summary {
         drop(self.captures);

@@ -205,7 +205,14 @@ impl Picker {
         } else {
             0
         };
-        for (sample, at) in before.into_iter().skip(not_needed) {
+        // Players leave out pictures from before the edit list's start, also the one on show at it: that one begins
+        // there. How long it stood before nobody sees.
+        let on_show = before
+            .len()
+            .checked_sub(1)
+            .filter(|_| !self.is_sound && next.is_none_or(|(_, at)| at > first.start));
+        for (number, (sample, at)) in before.into_iter().enumerate().skip(not_needed) {
+            let at = if on_show == Some(number) { first.start } else { at };
             self.take(sample, at - first.start + first.flat);
         }
     }
