@@ -10,39 +10,38 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Kills at random instants.
-const KILLS: &str = "500";
-/// Simulated sessions, each crashed at every write.
-const SEEDS: &str = "200";
-/// Power cuts on a real file system.
-const CUTS: &str = "50";
-
-/// Hours of bad luck.
+/// Hours of bad luck. SPOOL_SIM_SEEDS, SPOOL_CUTS and SPOOL_KILLS say how much of each, SPOOL_SEED when.
 pub(crate) fn run() -> Result {
     setup::for_lab()?;
     run::build()?;
-    let seed = seed();
-    say(format!("seed {seed}: SPOOL_SEED={seed} cargo xtask soak does the same again"));
+    let seeds = setting("SPOOL_SIM_SEEDS", "200");
+    let cuts = setting("SPOOL_CUTS", "50");
+    let kills = setting("SPOOL_KILLS", "500");
+    let seed = setting("SPOOL_SEED", &seconds_now());
+    say(format!("SPOOL_SEED={seed} cargo xtask soak does the same again"));
 
-    say(format!("{SEEDS} simulated sessions, crashed at every write"));
+    say(format!("{seeds} simulated recordings, crashed at every operation on files"));
     let mut simulate = cargo(&["test", "--release", "--package", "spool-sim", "--", "--nocapture"]);
-    succeed(simulate.env("SPOOL_SIM_SEEDS", SEEDS).env("SPOOL_SEED", &seed))?;
+    succeed(simulate.env("SPOOL_SIM_SEEDS", &seeds))?;
 
-    say(format!("{CUTS} power cuts on ext4"));
+    say(format!("{cuts} power cuts on ext4"));
     succeed(&mut cargo(&["build", "--release", "--package", "spool-sim", "--bins"]))?;
-    let mut cuts = Command::new(root().join("tests/power/run"));
-    cuts.args([CUTS, &seed]).env("SPOOL_BINARIES", target().join("release"));
-    succeed(&mut cuts)?;
+    let mut cut = Command::new(root().join("tests/power/run"));
+    succeed(cut.args([&cuts, &seed]).env("SPOOL_BINARIES", target().join("release")))?;
 
-    say(format!("{KILLS} kills of the engine at random instants"));
-    let mut kill = cargo(&["test", "--release", "--package", "spool-tests", "--features", "device-tests"]);
+    say(format!("{kills} kills of the engine at random instants"));
+    let mut kill = cargo(&["test", "--release", "--package", "spool-tests", "--all-features"]);
     kill.args(["--test", "kill", "--", "--nocapture", "--test-threads", "1"]);
     kill.env("SPOOL_BIN", run::spool_binary()).env("SPOOL_DEVICE_TESTS", "1");
-    succeed(kill.env("SPOOL_KILLS", KILLS).env("SPOOL_SEED", &seed))
+    succeed(kill.env("SPOOL_KILLS", &kills).env("SPOOL_SEED", &seed))?;
+    say("nothing was lost that had to be there");
+    Ok(())
 }
 
-/// From the environment, else from the time of day.
-fn seed() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    env::var("SPOOL_SEED").unwrap_or_else(|_| now.to_string())
+fn setting(name: &str, default: &str) -> String {
+    env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
+fn seconds_now() -> String {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).to_string()
 }
