@@ -189,8 +189,9 @@ impl Track {
         if self.init == Some(init.hash) {
             return Ok(());
         }
-        // Its name becomes durable with the session's file, below.
         inner.create_folder(&self.folder)?;
+        // Before the session's file names an init in it: a power cut could keep that name and lose this folder.
+        inner.sync_folder(&inner.layout.session(session))?;
         write_whole(&*inner.fs, &self.folder, &layout::init_name(&init.hash), &init.bytes)?;
         let used = InitUse { hash: init.hash, first_index: self.next };
         inner.change(session, |transaction, row| {
