@@ -15,7 +15,7 @@ use std::{collections::HashMap, time::Duration};
 /// Samples a second of everything that is written.
 const RATE: u32 = 48_000;
 const CHANNELS: u16 = 2;
-const BITRATE: u32 = 160_000;
+const BITRATE: u32 = 128_000;
 /// Sound that is later than this becomes silence. Part, encoder and this together stay below half a second.
 const LATENESS: Duration = Duration::from_millis(150);
 /// Sound goes to the encoders in runs of at least this length.
