@@ -9,7 +9,9 @@ mod screen;
 mod segment;
 
 use super::{Capture, SourceConfig, SourceId, SourceInfo};
-use crate::{CaptureError, LostReason, SampleSink, SourceEvent, SourceKind, backend::Stop, ticks::Ticks};
+use crate::{
+    CaptureError, LostReason, SampleContent, SampleSink, SourceEvent, SourceKind, backend::Stop, ticks::Ticks,
+};
 use model::{Rect, Size};
 use screen::Screen;
 use std::{sync::Arc, time::Duration};
@@ -85,10 +87,19 @@ fn keep_looking(first: Screen, id: &SourceId, ticks: Ticks, stop: &Stop, sink: &
 
 fn look_at(screen: &mut Screen, ticks: Ticks, stop: &Stop, sink: &SampleSink) -> Result<(), Fault> {
     let mut tick = ticks.index_at(sink.now());
+    let mut missed = 0;
     while !stop.is_set() {
-        screen.look(sink)?;
-        tick = ticks.after(tick, sink.now());
-        stop.wait_until(ticks.time_of(tick), sink);
+        let is_new = screen.look(sink)?;
+        // What changed meanwhile may have done so several times.
+        if is_new && missed > 0 {
+            sink.push(sink.now(), SampleContent::Missed(missed));
+        }
+        let next = ticks.after(tick, sink.now());
+        stop.wait_until(ticks.time_of(next), sink);
+        // On a busy machine that can be much later: what should have been several looks becomes one.
+        let now = sink.now();
+        missed = ticks.nearest(now).max(next).abs_diff(tick + 1);
+        tick = ticks.index_at(now).max(next);
     }
     Ok(())
 }

@@ -75,8 +75,8 @@ impl Screen {
         })
     }
 
-    /// Looks once, and pushes what is new.
-    pub fn look(&mut self, sink: &SampleSink) -> Result<(), Fault> {
+    /// Looks once, and pushes what is new. Says whether the picture is.
+    pub fn look(&mut self, sink: &SampleSink) -> Result<bool, Fault> {
         let now = sink.now();
         // Its reply comes after all events that were there before it, so it is asked first.
         let place = self.display.server.query_pointer(self.display.root)?.reply()?;
@@ -99,7 +99,7 @@ impl Screen {
             return self.grab(sink);
         }
         sink.push(now, SampleContent::Unchanged);
-        Ok(())
+        Ok(false)
     }
 
     /// The screen may have another size, or the monitor another place.
@@ -116,13 +116,13 @@ impl Screen {
     }
 
     /// Fetches what changed, if it did so within the area.
-    fn grab(&mut self, sink: &SampleSink) -> Result<(), Fault> {
+    fn grab(&mut self, sink: &SampleSink) -> Result<bool, Fault> {
         let changes = self.take_damage()?;
         let at = sink.now();
         if self.pending == Damage::Rects(Vec::new()) && changes.is_empty() {
             self.changed = false;
             sink.push(at, SampleContent::Unchanged);
-            return Ok(());
+            return Ok(false);
         }
         self.pool.damage(&changes);
         let pending = std::mem::replace(&mut self.pending, Damage::All);
@@ -130,10 +130,10 @@ impl Screen {
         let bytes = self.stride() * self.area.height as usize;
         let Some(blank) = self.pool.take(|| Segment::new(&self.display.server, bytes))? else {
             sink.push(at, SampleContent::Missed(1));
-            return Ok(());
+            return Ok(false);
         };
         if let Err(fault) = self.fetch(&blank) {
-            return self.forgive(fault, sink.now());
+            return self.forgive(fault, sink.now()).map(|()| false);
         }
         let picture = Planes {
             format: PixelFormat::Bgrx,
@@ -144,7 +144,7 @@ impl Screen {
         let damage = std::mem::replace(&mut self.pending, Damage::Rects(Vec::new()));
         self.changed = false;
         sink.push(at, SampleContent::Picture { picture, damage });
-        Ok(())
+        Ok(true)
     }
 
     /// What changed within the area since this was asked last, in pixels of the picture.
