@@ -93,6 +93,13 @@ impl CodeShow {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many codes stood for less than `least`, because the display or the machine was busy: who looks that often
+    /// may have missed them.
+    pub fn brief(&self, least: Duration) -> u64 {
+        let stood = |pair: &[Shown]| Duration::from_nanos(pair[1].before.abs_diff(pair[0].after));
+        self.shown().windows(2).filter(|pair| stood(pair) < least).count() as u64
+    }
+
     /// When this code was put on the screen, if it was.
     pub fn find(&self, number: u32) -> Option<Shown> {
         let shown = self.shown();
