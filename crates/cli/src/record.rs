@@ -90,18 +90,17 @@ fn settings(client: &mut Client) -> Result<BTreeMap<String, String>> {
 
 fn plan(flags: &args::Record, settings: &BTreeMap<String, String>) -> Result<SessionPlan> {
     let setting = |key: &str| settings.get(key).map(String::as_str).context("the engine lacks a setting");
-    let parsed = |key: &str| -> Result<&str> { setting(key) };
     let quality: Quality = match flags.preset {
         Some(quality) => quality,
-        None => parse_preset(parsed("preset")?).map_err(anyhow::Error::msg)?,
+        None => parse_preset(setting("preset")?).map_err(anyhow::Error::msg)?,
     };
     let fps = match flags.fps {
         Some(fps) => fps,
-        None => parse_fps(parsed("fps")?).map_err(anyhow::Error::msg)?,
+        None => parse_fps(setting("fps")?).map_err(anyhow::Error::msg)?,
     };
     let chunk = match flags.chunk {
         Some(chunk) => chunk,
-        None => parse_chunk(parsed("chunk")?).map_err(anyhow::Error::msg)?,
+        None => parse_chunk(setting("chunk")?).map_err(anyhow::Error::msg)?,
     };
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Ok(SessionPlan {

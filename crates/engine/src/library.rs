@@ -3,7 +3,7 @@
 use crate::{
     command::{Details, Event, ExportPlan, Exported, RecordingLine, Reply, TrackDetails, Verified},
     error::EngineError,
-    session::{millis, played},
+    session::millis,
 };
 use export::{Check, Progress};
 use model::{CodecConfig, Manifest, SessionId, Span, Timestamp, TrackManifest};
@@ -41,16 +41,7 @@ pub(crate) fn show(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
     let session = find(store, id)?;
     let manifest = store.manifest(session)?;
     let meta = &manifest.meta;
-    let line = RecordingLine {
-        recording: meta.recording,
-        session: meta.id,
-        title: meta.title.clone(),
-        started_at: meta.started_at.0,
-        duration_ms: millis(played(&manifest)),
-        bytes: manifest.bytes(),
-        state: meta.state,
-        lost_ms: meta.lost.map(millis),
-    };
+    let line = line(&store.session(session)?);
     let tracks =
         manifest.tracks.iter().map(|track| track_details(store, session, track)).collect::<Result<_, _>>()?;
     Ok(Reply::Details(Box::new(Details {

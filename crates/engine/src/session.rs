@@ -411,7 +411,7 @@ impl Session {
 }
 
 /// How long a session plays: its span without what is left out on all tracks.
-pub(crate) fn played(manifest: &Manifest) -> Duration {
+fn played(manifest: &Manifest) -> Duration {
     let skipped: Duration = manifest.meta.session_gaps().map(Span::duration).sum();
     manifest.span().duration().saturating_sub(skipped)
 }

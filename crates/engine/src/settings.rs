@@ -50,7 +50,7 @@ const KNOWN: &[Known] = &[
         key: "mic",
         default: "default",
         help: "the microphone: default, off, or an id of `spool devices`",
-        check: |value| if value.is_empty() { Err("is empty".to_owned()) } else { Ok(()) },
+        check: check_choice,
     },
     Known {
         key: "preset",
@@ -62,9 +62,14 @@ const KNOWN: &[Known] = &[
         key: "system-audio",
         default: "off",
         help: "what the speakers play: default, off, or an id of `spool devices`",
-        check: |value| if value.is_empty() { Err("is empty".to_owned()) } else { Ok(()) },
+        check: check_choice,
     },
 ];
+
+/// Any word: which devices there are is known when one is opened.
+fn check_choice(text: &str) -> Result<(), String> {
+    if text.is_empty() { Err("is empty".to_owned()) } else { Ok(()) }
+}
 
 /// A preset's picture and bitrate.
 pub fn parse_preset(text: &str) -> Result<Quality, String> {
