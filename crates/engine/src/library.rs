@@ -78,9 +78,15 @@ fn track_details(
 fn describe(codec: &CodecConfig) -> String {
     match codec {
         CodecConfig::H264 { size, .. } => format!("H.264 {size}"),
+        CodecConfig::Vp9 { size, .. } => format!("VP9 {size}"),
+        CodecConfig::Av1 { size, .. } => format!("AV1 {size}"),
         CodecConfig::Aac { rate, channels, bitrate, .. } => {
             format!("AAC {rate} Hz, {channels} channels, {} kbit/s", bitrate / 1000)
         }
+        CodecConfig::Opus { channels, bitrate, .. } => {
+            format!("Opus, {channels} channels, {} kbit/s", bitrate / 1000)
+        }
+        CodecConfig::Json => "JSON".to_owned(),
     }
 }
 

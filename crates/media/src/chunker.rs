@@ -39,8 +39,8 @@ pub struct Chunker {
 
 struct OpenChunk {
     id: ChunkId,
-    /// Start of its cell in the grid of chunks.
-    cell: Timestamp,
+    /// The boundary that it is to end on.
+    end: Timestamp,
     parts: Vec<PartMark>,
     size: u64,
     hash: Sha256,
@@ -90,6 +90,12 @@ impl Chunker {
         })
     }
 
+    /// Other lengths, from the next chunk on; the open one keeps its boundary. Boundaries are multiples of the new
+    /// length in session time, so the first chunk of it may be shorter.
+    pub fn set_policy(&mut self, policy: ChunkPolicy) {
+        self.policy = policy;
+    }
+
     /// The init segment that the next chunk needs.
     pub fn init(&self) -> &Init {
         &self.init
@@ -112,9 +118,8 @@ impl Chunker {
         let size = self.checked_size(&packet)?;
         let shown = self.clock.ticks_from_session(packet.at).max(self.floor);
         let at = self.clock.session_from_ticks(shown);
-        let ends_chunk = self.open.as_ref().is_none_or(|chunk| {
-            chunk.is_full() || (packet.keyframe && self.policy.chunk_cell(at) > chunk.cell)
-        });
+        let ends_chunk =
+            self.open.as_ref().is_none_or(|chunk| chunk.is_full() || (packet.keyframe && at >= chunk.end));
         if ends_chunk {
             self.end_chunk(shown);
         } else if self.ends_part(at, packet.bytes.len()) {
@@ -135,15 +140,17 @@ impl Chunker {
     /// Time has come to `to`, and nothing that belongs before it will come. Closes the part whose time is over,
     /// although its picture stands still.
     pub fn advance(&mut self, to: Timestamp) {
-        let Some(part) = self.open.as_ref().and_then(|chunk| chunk.part.as_ref()) else { return };
+        let Some(chunk) = &self.open else { return };
+        let Some(part) = &chunk.part else { return };
         if to < part.cell + ChunkPolicy::PART {
             return;
         }
         let end = if part.held.length > 0 {
             part.held.decoded + part.held.length
         } else {
-            // Never beyond the chunk's own boundary: where the picture stands still, chunks meet exactly there.
-            let boundary = self.policy.chunk_cell(part.cell) + self.policy.chunk();
+            // Never beyond the chunk's boundary: where the picture stands still, chunks meet exactly there. One that
+            // found no keyframe there goes on to the next.
+            let boundary = if part.cell < chunk.end { chunk.end } else { self.policy.chunk_end(part.cell) };
             self.clock.ticks_from_session(self.policy.part_cell(to).min(boundary))
         };
         self.end_part(end);
@@ -169,7 +176,7 @@ impl Chunker {
     }
 
     fn is_sound(&self) -> bool {
-        matches!(self.init.codec, CodecConfig::Aac { .. })
+        self.init.codec.is_sound()
     }
 
     fn checked_size(&self, packet: &Packet) -> Result<u32, MediaError> {
@@ -225,8 +232,8 @@ impl Chunker {
         }
         let id = ChunkId { session: self.session, track: self.init.track.clone(), index: self.next_index };
         self.next_index = self.next_index.saturating_add(1);
-        let cell = self.policy.chunk_cell(at);
-        self.open = Some(OpenChunk { id, cell, parts: Vec::new(), size: 0, hash: Sha256::new(), part: None });
+        let end = self.policy.chunk_end(at);
+        self.open = Some(OpenChunk { id, end, parts: Vec::new(), size: 0, hash: Sha256::new(), part: None });
     }
 
     fn end_part(&mut self, end: i64) {

@@ -34,10 +34,34 @@ pub fn aac() -> CodecConfig {
     }
 }
 
+/// As libvpx and libavformat describe a 320×180 stream.
+pub fn vp9() -> CodecConfig {
+    CodecConfig::Vp9 { size: Size::new(320, 180), vpcc: Bytes::from_static(&[0, 11, 0x82, 1, 1, 1, 0, 0]) }
+}
+
+/// As libaom and libavformat describe a 320×180 stream.
+pub fn av1() -> CodecConfig {
+    let av1c: &[u8] = &[
+        0x81, 0x00, 0x0c, 0x00, 0x0a, 0x0e, 0x00, 0x00, 0x00, 0x04, 0x3c, 0xfe, 0xcc, 0xda, 0xf9, 0x10, 0x10,
+        0x10, 0x10, 0x40,
+    ];
+    CodecConfig::Av1 { size: Size::new(320, 180), av1c: Bytes::from_static(av1c) }
+}
+
+pub fn opus() -> CodecConfig {
+    CodecConfig::Opus { rate: 48_000, channels: 2, priming: 312, bitrate: 96_000 }
+}
+
+/// One of each.
+pub fn codecs() -> [CodecConfig; 6] {
+    [h264(), vp9(), av1(), aac(), opus(), CodecConfig::Json]
+}
+
 pub fn chunker(codec: &CodecConfig) -> Chunker {
     let name = match codec {
-        CodecConfig::H264 { .. } => "program",
-        CodecConfig::Aac { .. } => "mix",
+        _ if codec.is_sound() => "mix",
+        CodecConfig::Json => "input",
+        _ => "program",
     };
     Chunker::new(session(), track(name), codec, ChunkPolicy::default(), 1).unwrap()
 }
@@ -112,8 +136,9 @@ impl Random {
 pub fn odd_track(codec: &CodecConfig, seed: u64) -> Vec<Piece> {
     let mut random = Random(seed);
     let mut chunker = chunker(codec);
-    let is_sound = matches!(codec, CodecConfig::Aac { .. });
-    let mut at = if is_sound { Timestamp::from_ticks(-1024, 48_000) } else { Timestamp::ZERO };
+    let is_sound = codec.is_sound();
+    let mut at =
+        if is_sound { Timestamp::from_ticks(-i64::from(codec.priming()), 48_000) } else { Timestamp::ZERO };
     let mut pieces = Vec::new();
     for number in 0..random.below(400) + 20 {
         let step =

@@ -11,7 +11,7 @@ mod timeline;
 
 use crate::{MediaError, fmp4};
 use model::{Chunk, ChunkId, CodecConfig, Init, Span, Timestamp, TrackId};
-use mp4_atom::{Atom, Encode, Moov};
+use mp4_atom::{Atom, Encode, Ftyp, Moov};
 use pick::Picked;
 use std::{ops::Range, time::Duration};
 use timeline::Timeline;
@@ -52,13 +52,14 @@ pub struct ChunkRange {
 }
 
 /// Plans one file of these tracks: all they have or what lies within `cut`, without the spans to `skip`. The first
-/// track of sound is the one that players choose.
+/// track of sound is the one that players choose. Tracks that nobody plays are left out.
 pub fn flatten(tracks: &[FlatTrack<'_>], cut: Option<Span>, skip: &[Span]) -> Result<FlatPlan, MediaError> {
-    let whole = whole_span(tracks).ok_or(MediaError::Nothing)?;
+    let tracks: Vec<_> = tracks.iter().copied().filter(FlatTrack::is_played).collect();
+    let whole = whole_span(&tracks).ok_or(MediaError::Nothing)?;
     let wanted = cut.map_or(whole, |cut| Span::new(cut.start.max(whole.start), cut.end.min(whole.end)));
     let timeline = Timeline::new(wanted, skip);
     let mut picked = Vec::new();
-    for track in tracks {
+    for track in &tracks {
         picked.extend(pick::pick(track, &timeline)?);
     }
     if picked.is_empty() {
@@ -71,6 +72,12 @@ pub fn flatten(tracks: &[FlatTrack<'_>], cut: Option<Span>, skip: &[Span]) -> Re
     let size = head.len() as u64 + payload;
     let ranges = copies.into_iter().map(|copy| ChunkRange { chunk: copy.id.clone(), bytes: copy.bytes });
     Ok(FlatPlan { copies: ranges.collect(), head, size, span: wanted, duration: timeline.duration() })
+}
+
+impl FlatTrack<'_> {
+    fn is_played(&self) -> bool {
+        !self.inits.iter().any(|init| init.codec == CodecConfig::Json)
+    }
 }
 
 fn whole_span(tracks: &[FlatTrack<'_>]) -> Option<Span> {
@@ -126,12 +133,7 @@ fn write_head(
     wide: bool,
     payload_start: u64,
 ) -> Result<Vec<u8>, MediaError> {
-    let has_picture = picked.iter().any(|track| matches!(track.codec(), CodecConfig::H264 { .. }));
-    let ftyp = if has_picture {
-        fmp4::file_type(b"isom", &[b"isom", b"iso2", b"avc1", b"mp41"])
-    } else {
-        fmp4::file_type(b"M4A ", &[b"M4A ", b"mp42", b"isom"])
-    };
+    let ftyp = file_type(picked);
     let timescale = movie_timescale(picked);
     let mut moov = Moov {
         mvhd: fmp4::movie_header(timescale, u32::try_from(picked.len()).unwrap_or(u32::MAX - 1)),
@@ -142,7 +144,7 @@ fn write_head(
     for (number, track) in picked.iter().enumerate() {
         let places = places(copies, number, payload_start);
         let mut trak = tables::track(number, track, &places, timescale, wide)?;
-        if matches!(track.codec(), CodecConfig::Aac { .. }) {
+        if track.codec().is_sound() {
             // Alternatives to each other; the first is played.
             trak.tkhd.alternate_group = 1;
             trak.tkhd.enabled = sounds == 0;
@@ -158,6 +160,20 @@ fn write_head(
     moov.encode(&mut head).map_err(unwritable)?;
     write_mdat_header(&mut head, payload, wide);
     Ok(head)
+}
+
+fn file_type(picked: &[Picked<'_>]) -> Ftyp {
+    let all = |is: fn(&CodecConfig) -> bool| picked.iter().all(|track| is(track.codec()));
+    let any = |is: fn(&CodecConfig) -> bool| picked.iter().any(|track| is(track.codec()));
+    if all(|codec| matches!(codec, CodecConfig::Aac { .. })) {
+        fmp4::file_type(b"M4A ", &[b"M4A ", b"mp42", b"isom"])
+    } else if any(|codec| matches!(codec, CodecConfig::H264 { .. })) {
+        fmp4::file_type(b"isom", &[b"isom", b"iso2", b"avc1", b"mp41"])
+    } else if any(|codec| matches!(codec, CodecConfig::Av1 { .. })) {
+        fmp4::file_type(b"isom", &[b"isom", b"iso2", b"av01", b"mp41"])
+    } else {
+        fmp4::file_type(b"isom", &[b"isom", b"iso2", b"mp41"])
+    }
 }
 
 fn write_mdat_header(head: &mut Vec<u8>, payload: u64, wide: bool) {

@@ -3,7 +3,7 @@
 
 use crate::{fixtures::*, *};
 use expect_test::expect_file;
-use model::{Init, InitUse, Piece, Span, TrackInfo, TrackKind, TrackManifest, UtcTime};
+use model::{CodecConfig, Init, InitUse, Piece, Span, TrackInfo, TrackKind, TrackManifest, UtcTime};
 use std::fmt::Write;
 
 /// Boxes as text: kind, size, and the bytes of those that hold no other.
@@ -21,8 +21,8 @@ fn write_tree(text: &mut String, bytes: &[u8], depth: usize) {
                 Some(0)
             }
             "stsd" | "dref" => Some(8),
-            "avc1" => Some(78),
-            "mp4a" => Some(28),
+            "avc1" | "vp09" | "av01" => Some(78),
+            "mp4a" | "Opus" => Some(28),
             _ => None,
         };
         write!(text, "{:depth$}{kind} {}", "", found.whole.len()).unwrap();
@@ -88,6 +88,43 @@ fn boxes_of_inits_and_parts() {
     let film: Vec<_> = parts(&film).iter().flat_map(|part| part.bytes.to_vec()).collect();
     expect_file!["../../../golden/media/parts-h264.txt"].assert_eq(&tree(&film));
     expect_file!["../../../golden/media/part-aac.txt"].assert_eq(&tree(&parts(&mix)[0].bytes));
+}
+
+#[test]
+fn boxes_of_other_codecs() {
+    let check = |codec: CodecConfig, expected: expect_test::ExpectFile| {
+        expected.assert_eq(&tree(&chunker(&codec).init().bytes));
+    };
+    check(vp9(), expect_file!["../../../golden/media/init-vp9.txt"]);
+    check(av1(), expect_file!["../../../golden/media/init-av1.txt"]);
+    check(opus(), expect_file!["../../../golden/media/init-opus.txt"]);
+    check(CodecConfig::Json, expect_file!["../../../golden/media/init-json.txt"]);
+}
+
+#[test]
+fn boxes_of_a_track_of_text() {
+    let mut input = chunker(&CodecConfig::Json);
+    let text = |at, keyframe, text: &'static str| model::Packet {
+        bytes: text.as_bytes().into(),
+        ..picture(at, keyframe)
+    };
+    input.push(text(0, true, r#"{"pointer":[10,20],"keys":[]}"#)).unwrap();
+    input.push(text(30, false, r#"{"pointer":[11,20]}"#)).unwrap();
+    input.push(text(700, false, r#"{"keys":["a"]}"#)).unwrap();
+    input.seal(millis(800));
+    let pieces = drain(&mut input);
+    let parts: Vec<_> = parts(&pieces).iter().flat_map(|part| part.bytes.to_vec()).collect();
+    expect_file!["../../../golden/media/parts-json.txt"].assert_eq(&tree(&parts));
+    // It goes nowhere where things are played.
+    let [film, _] = recorded();
+    let (film, film_inits) = (manifest(&film, TrackKind::Program, "Screen"), inits(&film));
+    let (input, input_inits) = (manifest(&pieces, TrackKind::Program, "Input"), inits(&pieces));
+    let film = FlatTrack { id: &film.track.id, inits: &film_inits, chunks: &film.chunks };
+    let text = FlatTrack { id: &input.track.id, inits: &input_inits, chunks: &input.chunks };
+    assert_eq!(flatten(&[text, film], None, &[]), flatten(&[film], None, &[]));
+    assert_eq!(flatten(&[text], None, &[]), Err(MediaError::Nothing));
+    let text = Rendition { track: &input, codec: &CodecConfig::Json, uri: "input.m3u8" };
+    assert_eq!(master_playlist(Some(&text), Some(&text)), None);
 }
 
 #[test]

@@ -83,17 +83,16 @@ pub fn media_playlist(playlist: &MediaPlaylist<'_>, uri: impl Fn(Resource<'_>) -
     text
 }
 
-/// The playlist that ties picture and sound together; none if there is neither.
+/// The playlist that ties picture and sound together; none if there is neither. What is not played has no place in it.
 pub fn master_playlist(picture: Option<&Rendition<'_>>, sound: Option<&Rendition<'_>>) -> Option<String> {
+    let picture = picture.filter(|rendition| rendition.codec.picture_size().is_some());
+    let sound = sound.filter(|rendition| rendition.codec.is_sound());
     let main = picture.or(sound)?;
     let grouped = sound.filter(|_| picture.is_some());
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     if let Some(sound) = grouped {
         let name = quotable(&sound.track.track.label);
-        let channels = match sound.codec {
-            CodecConfig::Aac { channels, .. } => *channels,
-            CodecConfig::H264 { .. } => 0,
-        };
+        let channels = sound.codec.sound_channels().unwrap_or(0);
         line(
             &mut text,
             format_args!(
@@ -112,7 +111,7 @@ pub fn master_playlist(picture: Option<&Rendition<'_>>, sound: Option<&Rendition
         "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{}\"",
         codecs.join(",")
     );
-    if let CodecConfig::H264 { size, .. } = main.codec {
+    if let Some(size) = main.codec.picture_size() {
         stream += &format!(",RESOLUTION={size}");
     }
     if grouped.is_some() {
@@ -122,14 +121,31 @@ pub fn master_playlist(picture: Option<&Rendition<'_>>, sound: Option<&Rendition
     Some(text)
 }
 
-/// As RFC 6381 names it: profile, constraints and level of H.264, the object type of AAC.
+/// As RFC 6381 and the bindings of each codec name it: profile, constraints and level of H.264; profile, level and
+/// bit depth of VP9 and AV1, and AV1's tier; the object type of AAC.
 pub fn codec_name(codec: &CodecConfig) -> String {
     match codec {
         CodecConfig::H264 { avcc, .. } => {
             let profile: String = avcc.iter().skip(1).take(3).map(|byte| format!("{byte:02x}")).collect();
             format!("avc1.{profile}")
         }
+        CodecConfig::Vp9 { vpcc, .. } => {
+            let byte = |index: usize| vpcc.get(index).copied().unwrap_or(0);
+            format!("vp09.{:02}.{:02}.{:02}", byte(0), byte(1), byte(2) >> 4)
+        }
+        CodecConfig::Av1 { av1c, .. } => {
+            let byte = |index: usize| av1c.get(index).copied().unwrap_or(0);
+            let tier = if byte(2) & 0x80 == 0 { 'M' } else { 'H' };
+            let depth = match byte(2) >> 5 & 3 {
+                0 | 1 => 8,
+                2 => 10,
+                _ => 12,
+            };
+            format!("av01.{}.{:02}{tier}.{depth:02}", byte(1) >> 5, byte(1) & 0x1F)
+        }
         CodecConfig::Aac { asc, .. } => format!("mp4a.40.{}", asc.first().map_or(2, |byte| byte >> 3)),
+        CodecConfig::Opus { .. } => "opus".to_owned(),
+        CodecConfig::Json => "mett".to_owned(),
     }
 }
 
@@ -225,5 +241,8 @@ mod tests {
     fn codecs_have_their_rfc_6381_names() {
         assert_eq!(codec_name(&crate::fixtures::h264()), "avc1.42c00d");
         assert_eq!(codec_name(&crate::fixtures::aac()), "mp4a.40.2");
+        assert_eq!(codec_name(&crate::fixtures::vp9()), "vp09.00.11.08");
+        assert_eq!(codec_name(&crate::fixtures::av1()), "av01.0.00M.08");
+        assert_eq!(codec_name(&crate::fixtures::opus()), "opus");
     }
 }

@@ -16,6 +16,7 @@ mod fmp4;
 mod golden;
 mod hls;
 mod policy;
+mod sample_entry;
 mod scan;
 
 pub use chunker::Chunker;

@@ -30,6 +30,11 @@ impl ChunkPolicy {
         }
     }
 
+    /// Chunks of twice the length, for a machine that cannot keep up; none if they would be too long.
+    pub fn longer(&self) -> Option<Self> {
+        Self::new(self.chunk.checked_mul(2)?).ok()
+    }
+
     /// Length of a chunk.
     pub fn chunk(self) -> Duration {
         self.chunk
@@ -38,6 +43,11 @@ impl ChunkPolicy {
     /// Start of the chunk's cell that `at` lies in. An encoder's priming, before time zero, belongs to the first.
     pub fn chunk_cell(self, at: Timestamp) -> Timestamp {
         at.max(Timestamp::ZERO).floor_to(self.chunk)
+    }
+
+    /// The boundary that ends the chunk's cell that `at` lies in.
+    pub fn chunk_end(self, at: Timestamp) -> Timestamp {
+        self.chunk_cell(at) + self.chunk
     }
 
     /// Start of the part's cell that `at` lies in.
@@ -64,10 +74,23 @@ mod tests {
     }
 
     #[test]
+    fn chunks_double_up_to_the_longest() {
+        let longer = |millis| {
+            let policy = ChunkPolicy::new(Duration::from_millis(millis)).unwrap();
+            policy.longer().map(|longer| longer.chunk().as_millis())
+        };
+        assert_eq!(longer(2000), Some(4000));
+        assert_eq!(longer(5000), Some(10_000));
+        assert_eq!(longer(5250), None);
+    }
+
+    #[test]
     fn priming_belongs_to_the_first_cell() {
         let policy = ChunkPolicy::default();
         assert_eq!(policy.chunk_cell(Timestamp(-21_333_333)), Timestamp::ZERO);
         assert_eq!(policy.part_cell(Timestamp(-21_333_333)), Timestamp::ZERO);
         assert_eq!(policy.chunk_cell(Timestamp(8_000_000_000)), Timestamp(8_000_000_000));
+        assert_eq!(policy.chunk_end(Timestamp(-1)), Timestamp(4_000_000_000));
+        assert_eq!(policy.chunk_end(Timestamp(8_000_000_000)), Timestamp(12_000_000_000));
     }
 }

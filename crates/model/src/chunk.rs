@@ -60,11 +60,12 @@ impl<'de> Deserialize<'de> for Hash {
 pub struct Packet {
     /// When it is shown or heard. An audio encoder's priming comes before the sound it belongs to.
     pub at: Timestamp,
-    /// How long a packet of sound lasts. A picture lasts until the next one, so here it is zero.
+    /// How long a packet of sound lasts. Anything else lasts until the next one, so here it is zero.
     pub duration: Duration,
     /// Whether decoding can begin here.
     pub keyframe: bool,
-    /// As the container wants it: H.264 with four-byte lengths instead of start codes, AAC without ADTS.
+    /// As the container wants it: H.264 with four-byte lengths instead of start codes, AV1 without temporal
+    /// delimiters, AAC without ADTS, JSON as text.
     pub bytes: Bytes,
 }
 
@@ -91,14 +92,70 @@ pub enum CodecConfig {
         /// Bits a second, nominal.
         bitrate: u32,
     },
+    /// VP9, profile 0; every packet shows one picture.
+    Vp9 {
+        /// Of the pictures.
+        size: Size,
+        /// The VPCodecConfigurationRecord (VP Codec ISO Media File Format Binding 1.0), without version and flags.
+        vpcc: Bytes,
+    },
+    /// AV1, main profile; every packet is a temporal unit that shows one picture.
+    Av1 {
+        /// Of the pictures.
+        size: Size,
+        /// The AV1CodecConfigurationRecord (AV1 Codec ISO Media File Format Binding 1.2).
+        av1c: Bytes,
+    },
+    /// Opus (RFC 6716).
+    Opus {
+        /// Samples a second: 48,000, since Opus counts in no other.
+        rate: u32,
+        /// 1 or 2.
+        channels: u16,
+        /// Samples that the decoder gives before the first real one; Opus calls it pre-skip.
+        priming: u32,
+        /// Bits a second, nominal.
+        bitrate: u32,
+    },
+    /// JSON text (RFC 8259) that goes with the pictures, such as pointer and keys. It is never played.
+    Json,
 }
 
 impl CodecConfig {
     /// Ticks a second of the tracks that carry it.
     pub fn timescale(&self) -> u32 {
         match self {
-            Self::H264 { .. } => 90_000,
-            Self::Aac { rate, .. } => *rate,
+            Self::H264 { .. } | Self::Vp9 { .. } | Self::Av1 { .. } | Self::Json => 90_000,
+            Self::Aac { rate, .. } | Self::Opus { rate, .. } => *rate,
+        }
+    }
+
+    /// Size of its pictures; none if it carries something else.
+    pub fn picture_size(&self) -> Option<Size> {
+        match self {
+            Self::H264 { size, .. } | Self::Vp9 { size, .. } | Self::Av1 { size, .. } => Some(*size),
+            Self::Aac { .. } | Self::Opus { .. } | Self::Json => None,
+        }
+    }
+
+    /// Channels of its sound; none if it carries something else.
+    pub fn sound_channels(&self) -> Option<u16> {
+        match self {
+            Self::Aac { channels, .. } | Self::Opus { channels, .. } => Some(*channels),
+            Self::H264 { .. } | Self::Vp9 { .. } | Self::Av1 { .. } | Self::Json => None,
+        }
+    }
+
+    /// Whether it carries sound.
+    pub fn is_sound(&self) -> bool {
+        self.sound_channels().is_some()
+    }
+
+    /// Samples that the decoder gives before the first real one.
+    pub fn priming(&self) -> u32 {
+        match self {
+            Self::Aac { priming, .. } | Self::Opus { priming, .. } => *priming,
+            Self::H264 { .. } | Self::Vp9 { .. } | Self::Av1 { .. } | Self::Json => 0,
         }
     }
 }

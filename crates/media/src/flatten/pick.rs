@@ -63,7 +63,7 @@ pub(super) fn pick<'a>(track: &FlatTrack<'a>, timeline: &Timeline) -> Result<Opt
     let kept = timeline.in_ticks(timescale);
     let Some(last) = kept.last() else { return Ok(None) };
     let mut picker = Picker {
-        is_sound: matches!(codec, CodecConfig::Aac { .. }),
+        is_sound: codec.is_sound(),
         flat_end: last.flat + last.end - last.start,
         kept,
         segment: 0,

@@ -1,8 +1,8 @@
 //! The sample tables of a flattened file (ISO/IEC 14496-12, 8.6 and 8.7).
 
 use super::pick::{FlatSample, Picked};
-use crate::{MediaError, fmp4};
-use model::{CodecConfig, Timestamp};
+use crate::{MediaError, fmp4, sample_entry};
+use model::Timestamp;
 use mp4_atom::{
     Co64, ElstEntry, Stbl, Stco, Stsc, StscEntry, Stsd, Stss, Stsz, StszSamples, Stts, SttsEntry, Trak,
 };
@@ -16,10 +16,10 @@ pub(super) fn track(
     movie_timescale: u32,
     wide: bool,
 ) -> Result<Trak, MediaError> {
-    let codecs = picked.inits.iter().map(|init| fmp4::sample_entry(picked.id, &init.codec));
+    let codecs = picked.inits.iter().map(|init| sample_entry::write(picked.id, &init.codec));
     let runs = runs(&picked.samples, places);
     let offsets = runs.iter().map(|run| run.offset);
-    let is_picture = matches!(picked.codec(), CodecConfig::H264 { .. });
+    let is_picture = picked.codec().picture_size().is_some();
     let narrow = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
     let stbl = Stbl {
         stsd: Stsd { codecs: codecs.collect::<Result<_, _>>()? },
