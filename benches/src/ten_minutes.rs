@@ -85,6 +85,8 @@ fn meta(id: SessionId, recording: RecordingId) -> SessionMeta {
         tracks: Vec::new(),
         gaps: Vec::new(),
         lost: None,
+        layouts: Vec::new(),
+        check: None,
     }
 }
 

@@ -29,25 +29,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let fps = arguments.next().map_or(Ok(30), |text| text.parse())?;
     let backend = if id.as_str().starts_with("synthetic:") { synthetic() } else { native() };
     let host = Arc::new(Host(Instant::now()));
-    let (outlet, intake) = Outlet::new();
     let track: model::TrackId = "source".parse()?;
+    let (outlet, intake) = Outlet::new(&[std::slice::from_ref(&track)]);
     let clock = Arc::new(SessionClock::new(host.now()));
     let sink = SampleSink::new(track.clone(), outlet, clock, host);
 
     let begun = Instant::now();
-    let capture = backend.open(&id, &SourceConfig { fps }, sink)?;
+    let capture = backend.open(&id, &SourceConfig::new(fps), sink)?;
     let opened = begun.elapsed();
     let first = first_sample(&intake, &track).map(|()| begun.elapsed());
-    let (before, spent) = (intake.pictures.counts(&track), cpu_time()?);
+    let (before, spent) = (intake.viewers[0].pictures.counts(&track), cpu_time()?);
     let begun = Instant::now();
     let mut blocks = 0;
     while begun.elapsed() < length {
-        intake.pictures.wait(Duration::from_millis(100));
-        intake.pictures.take(&track);
+        intake.viewers[0].pictures.wait(Duration::from_millis(100));
+        intake.viewers[0].pictures.take(&track);
         blocks += intake.sound.try_iter().count();
     }
     let spent = cpu_time()? - spent;
-    let after = intake.pictures.counts(&track);
+    let after = intake.viewers[0].pictures.counts(&track);
     drop(capture);
 
     let (captured, unchanged) = (after.captured - before.captured, after.unchanged - before.unchanged);
@@ -61,8 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn first_sample(intake: &Intake, track: &model::TrackId) -> Option<()> {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(5) {
-        intake.pictures.wait(Duration::from_millis(1));
-        if intake.pictures.take(track).is_some() || !intake.sound.is_empty() {
+        intake.viewers[0].pictures.wait(Duration::from_millis(1));
+        if intake.viewers[0].pictures.take(track).is_some() || !intake.sound.is_empty() {
             return Some(());
         }
     }

@@ -16,7 +16,7 @@ use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use portable as platform;
 
-use crate::{CaptureError, SampleSink, SourceEvent};
+use crate::{CaptureError, LostReason, SampleSink, SourceEvent};
 use model::{HostTime, Size};
 use std::{
     convert::Infallible,
@@ -38,6 +38,9 @@ pub trait CaptureBackend: Send + Sync {
 
     /// Starts a source: from now on its samples go to `sink`.
     fn open(&self, id: &SourceId, config: &SourceConfig, sink: SampleSink) -> Result<Capture, CaptureError>;
+
+    /// Whether sources of this kind may be recorded, without asking anybody.
+    fn permission(&self, kind: SourceKind) -> Permission;
 }
 
 /// What this operating system has.
@@ -82,8 +85,12 @@ impl FromStr for SourceId {
 /// What a source gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SourceKind {
-    /// Pictures of a screen, and its pointer.
+    /// Pictures of a screen, a monitor or a region, and the pointer.
     Screen,
+    /// Pictures of one window, covered or not, and the pointer over it.
+    Window,
+    /// Pictures of a camera.
+    Camera,
     /// Sound from a microphone.
     Microphone,
     /// What the speakers play.
@@ -94,7 +101,7 @@ impl SourceKind {
     /// Whether it is sound.
     pub fn is_audio(self) -> bool {
         match self {
-            Self::Screen => false,
+            Self::Screen | Self::Window | Self::Camera => false,
             Self::Microphone | Self::SystemAudio => true,
         }
     }
@@ -111,15 +118,88 @@ pub struct SourceInfo {
     pub name: String,
     /// Whether it is the one to take where nobody chose.
     pub is_default: bool,
-    /// Pixels of its pictures.
+    /// Pixels of its pictures, where they are known before it is opened.
     pub size: Option<Size>,
+    /// What a camera can be asked for, best first.
+    pub formats: Vec<Format>,
+}
+
+/// Pictures a second, exactly: 30000/1001 is what television calls 29.97.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rate {
+    /// So many pictures.
+    pub pictures: u32,
+    /// In so many seconds; not zero.
+    pub seconds: u32,
+}
+
+impl fmt::Display for Rate {
+    /// `30` or `29.97`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = f64::from(self.pictures) / f64::from(self.seconds.max(1));
+        if rate.fract() == 0.0 { write!(f, "{rate}") } else { write!(f, "{rate:.2}") }
+    }
+}
+
+/// One way in which a camera gives its pictures.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Format {
+    /// Pixels.
+    pub size: Size,
+    /// Pictures a second.
+    pub rate: Rate,
+    /// How they come, as the system names it: `MJPG`, `YUYV`, `NV12`.
+    pub encoding: String,
 }
 
 /// How a source is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceConfig {
     /// At most this many pictures a second. Sound does not heed it.
     pub fps: u32,
+    /// What a camera is asked for; the best that fits `fps` where nobody chose.
+    pub format: Option<Format>,
+    /// Whether keys are told, where the system tells them.
+    pub keys: bool,
+    /// What the system gave when it was asked the last time ([`crate::SourceEvent::Allowed`]), so that it need not
+    /// ask the user again.
+    pub token: Option<String>,
+}
+
+impl SourceConfig {
+    /// At most `fps` pictures a second, and nothing else asked for.
+    pub fn new(fps: u32) -> Self {
+        Self { fps, format: None, keys: false, token: None }
+    }
+}
+
+/// Whether sources of a kind may be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permission {
+    /// As far as the system tells without asking the user.
+    pub state: PermissionState,
+    /// What the user can do about it, as a sentence; empty where there is nothing to do.
+    pub advice: String,
+}
+
+impl Permission {
+    /// Allowed, with nothing to be done.
+    pub fn granted() -> Self {
+        Self { state: PermissionState::Granted, advice: String::new() }
+    }
+}
+
+/// What the system says of a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PermissionState {
+    /// It may be recorded.
+    Granted,
+    /// The user said no.
+    Denied,
+    /// The system will ask the user when it is opened.
+    NotAsked,
+    /// Something that the user cannot change by saying yes forbids it, or it is not there at all.
+    Restricted,
 }
 
 /// A running source. Dropping it stops it and waits for its thread.
@@ -141,7 +221,8 @@ impl Capture {
         let run = move || {
             // A panic is a bug, and a bug in one device must not end the recording of the others.
             if catch_unwind(AssertUnwindSafe(|| body(&stop, &sink))).is_err() {
-                sink.report(SourceEvent::Ended { message: "its thread failed".to_owned() });
+                let message = "its thread failed".to_owned();
+                sink.report(SourceEvent::Ended { reason: LostReason::Failed, message });
             }
         };
         let thread = thread::Builder::new().name("capture".to_owned()).spawn(run).map_err(|error| {

@@ -1,4 +1,4 @@
-//! Screens and sound as samples in session time.
+//! Screens, cameras and sound as samples in session time.
 //!
 //! Owns: the [`CaptureBackend`] trait and everything that knows how an operating system gives pictures and sound.
 //! A source runs on a thread of its own until its [`Capture`] is dropped; what it has goes through a [`SampleSink`],
@@ -20,8 +20,9 @@ mod sink;
 mod ticks;
 
 pub use backend::{
-    Capture, CaptureBackend, SourceConfig, SourceId, SourceInfo, SourceKind, native, synthetic,
+    Capture, CaptureBackend, Format, Permission, PermissionState, Rate, SourceConfig, SourceId, SourceInfo,
+    SourceKind, native, synthetic,
 };
 pub use error::CaptureError;
-pub use outlet::{Counts, DropWhenFull, Intake, NewestPictures, Outlet};
+pub use outlet::{Counts, DropWhenFull, Intake, NewestPictures, Outlet, Viewer};
 pub use sink::{LostReason, SampleContent, SampleSink, SourceEvent};

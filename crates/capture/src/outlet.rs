@@ -5,7 +5,7 @@
 
 use crate::{SourceEvent, damage::simplified};
 use crossbeam_channel::{Receiver, Sender};
-use model::{AudioBlock, Damage, Frame, Planes, Point, Timestamp, TrackId};
+use model::{Annotation, AudioBlock, Damage, Frame, InputEvent, Planes, Point, Timestamp, TrackId};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -19,39 +19,94 @@ use std::{
 const SOUND_MAX: usize = 512;
 /// Devices come and go in seconds, and these are read at once.
 const EVENTS_MAX: usize = 256;
+/// A pointer is looked at as often as its screen: a minute of it at 60 a second.
+const INPUTS_MAX: usize = 4096;
 
 /// The end that devices push into. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outlet {
-    pub(crate) pictures: NewestPictures,
+    views: Arc<[View]>,
     pub(crate) sound: DropWhenFull<(TrackId, AudioBlock)>,
     pub(crate) events: DropWhenFull<(TrackId, SourceEvent)>,
+}
+
+/// The way to one reader of pictures.
+#[derive(Debug)]
+struct View {
+    wanted: Vec<TrackId>,
+    pictures: NewestPictures,
+    inputs: DropWhenFull<(Timestamp, InputEvent)>,
 }
 
 /// The end that the engine reads.
 #[derive(Debug, Clone)]
 pub struct Intake {
-    /// The newest picture of each source.
-    pub pictures: NewestPictures,
+    /// One for each reader of pictures.
+    pub viewers: Vec<Viewer>,
     /// Sound, in the order of each source.
     pub sound: Receiver<(TrackId, AudioBlock)>,
     /// What befell the sources.
     pub events: Receiver<(TrackId, SourceEvent)>,
 }
 
+/// What one reader of pictures sees.
+#[derive(Debug, Clone)]
+pub struct Viewer {
+    /// The newest picture of each source that it wants.
+    pub pictures: NewestPictures,
+    /// What people did, in order.
+    pub inputs: Receiver<(Timestamp, InputEvent)>,
+}
+
 impl Outlet {
-    /// Both ends of a new one.
-    pub fn new() -> (Self, Intake) {
-        let pictures = NewestPictures::default();
+    /// Both ends of a new one, with a viewer for each list of tracks whose pictures somebody wants.
+    pub fn new(wanted: &[&[TrackId]]) -> (Self, Intake) {
+        let (views, viewers) = wanted.iter().map(|wanted| View::new(wanted)).unzip();
         let (sound, sound_in) = DropWhenFull::new(SOUND_MAX);
         let (events, events_in) = DropWhenFull::new(EVENTS_MAX);
-        let intake = Intake { pictures: pictures.clone(), sound: sound_in, events: events_in };
-        (Self { pictures, sound, events }, intake)
+        let views: Vec<View> = views;
+        (Self { views: views.into(), sound, events }, Intake { viewers, sound: sound_in, events: events_in })
     }
 
     /// Blocks of sound that found the queue full, of all sources: each is silence at its stamped time.
     pub fn sound_dropped(&self) -> u64 {
         self.sound.dropped()
+    }
+
+    /// Somebody drew at `at`: seen as soon as can be.
+    pub fn annotate(&self, at: Timestamp, annotation: Annotation) {
+        self.input(at, &InputEvent::Annotation(annotation));
+        self.views.iter().for_each(|view| view.pictures.wake());
+    }
+
+    pub(crate) fn input(&self, at: Timestamp, event: &InputEvent) {
+        for view in &*self.views {
+            view.inputs.push((at, event.clone()));
+            view.pictures.stir();
+        }
+    }
+
+    pub(crate) fn picture(&self, track: &TrackId, at: Timestamp, picture: &Planes, damage: &Damage) {
+        for view in self.views_of(track) {
+            view.pictures.put(track, at, picture.clone(), damage.clone());
+        }
+    }
+
+    pub(crate) fn count(&self, track: &TrackId, add: impl Fn(&mut Counts)) {
+        self.views_of(track).for_each(|view| view.pictures.count(track, &add));
+    }
+
+    fn views_of(&self, track: &TrackId) -> impl Iterator<Item = &View> {
+        self.views.iter().filter(move |view| view.wanted.contains(track))
+    }
+}
+
+impl View {
+    fn new(wanted: &[TrackId]) -> (Self, Viewer) {
+        let pictures = NewestPictures::default();
+        let (inputs, inputs_in) = DropWhenFull::new(INPUTS_MAX);
+        let viewer = Viewer { pictures: pictures.clone(), inputs: inputs_in };
+        (Self { wanted: wanted.to_vec(), pictures, inputs }, viewer)
     }
 }
 
@@ -118,15 +173,8 @@ struct Places {
     by_track: BTreeMap<TrackId, Place>,
     /// There is something for whoever waits.
     is_ready: bool,
-}
-
-/// Whether a picture is worth waking somebody for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wake {
-    /// Now.
-    Now,
-    /// No: more of the same instant follows, which will.
-    Later,
+    /// There will be, once the look that it belongs to is over.
+    is_stirred: bool,
 }
 
 #[derive(Debug, Default)]
@@ -145,6 +193,9 @@ impl NewestPictures {
             .ready
             .wait_timeout_while(self.places(), timeout, |places| !places.is_ready)
             .unwrap_or_else(PoisonError::into_inner);
+        if places.is_ready {
+            places.is_stirred = false;
+        }
         std::mem::take(&mut places.is_ready)
     }
 
@@ -165,19 +216,12 @@ impl NewestPictures {
     }
 
     /// A new picture. `damage` is relative to the one put before.
-    pub(crate) fn put(
-        &self,
-        track: &TrackId,
-        at: Timestamp,
-        picture: Planes,
-        origin: Point,
-        damage: Damage,
-        wake: Wake,
-    ) {
+    fn put(&self, track: &TrackId, at: Timestamp, picture: Planes, damage: Damage) {
         let mut places = self.places();
         let place = places.by_track.entry(track.clone()).or_default();
         place.counts.captured += 1;
-        let mut frame = Frame { at, picture, origin, serial: place.serial + 1, since: place.serial, damage };
+        let (serial, since) = (place.serial + 1, place.serial);
+        let mut frame = Frame { at, picture, origin: Point::default(), serial, since, damage };
         if let Some(missed) = place.waiting.take() {
             place.counts.dropped += 1;
             frame.since = missed.since;
@@ -190,22 +234,25 @@ impl NewestPictures {
         place.serial = frame.serial;
         place.waiting = Some(frame);
         drop(places);
-        if wake == Wake::Now {
-            self.wake();
-        }
+        self.wake();
+    }
+
+    /// Something besides a picture came of a look that is not over yet: whoever waits is woken at its end.
+    fn stir(&self) {
+        self.places().is_stirred = true;
     }
 
     /// The source was looked at without a new picture of its own. What else came of that look can be taken now.
-    pub(crate) fn count(&self, track: &TrackId, add: impl FnOnce(&mut Counts)) {
+    fn count(&self, track: &TrackId, add: impl FnOnce(&mut Counts)) {
         let mut places = self.places();
         // Looked up first: this happens at each tick, and a new key is a clone.
         match places.by_track.get_mut(track) {
             Some(place) => add(&mut place.counts),
             None => add(&mut places.by_track.entry(track.clone()).or_default().counts),
         }
-        let waiting = places.by_track.values().any(|place| place.waiting.is_some());
+        let stirred = places.is_stirred;
         drop(places);
-        if waiting {
+        if stirred {
             self.wake();
         }
     }
@@ -226,7 +273,7 @@ mod tests {
         let size = Size::new(width, 10);
         let picture =
             Planes { format: PixelFormat::Bgrx, size, stride: 4 * width as usize, bytes: Bytes::new() };
-        pictures.put(&track(), Timestamp(at), picture, Point::default(), damage, Wake::Now);
+        pictures.put(&track(), Timestamp(at), picture, damage);
     }
 
     fn track() -> TrackId {
@@ -255,19 +302,36 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_waits_for_the_look_it_belongs_to() {
-        let pictures = NewestPictures::default();
-        let size = Size::new(1, 1);
-        let picture = Planes { format: PixelFormat::Bgrx, size, stride: 4, bytes: Bytes::new() };
-        pictures.put(&track(), Timestamp(1), picture, Point::default(), Damage::All, Wake::Later);
-        assert!(!pictures.wait(Duration::ZERO));
-        pictures.count(&"program".parse().unwrap(), |counts| counts.unchanged += 1);
-        assert!(pictures.wait(Duration::ZERO));
-        assert!(pictures.take(&track()).is_some());
-        pictures.count(&track(), |counts| counts.unchanged += 1);
-        assert!(!pictures.wait(Duration::ZERO), "a look at a still screen wakes nobody");
-        pictures.wake();
-        assert!(pictures.wait(Duration::ZERO));
+    fn a_pointer_waits_for_the_look_it_belongs_to() {
+        let (outlet, intake) = Outlet::new(&[&[track()], &["camera".parse().unwrap()]]);
+        let [screen, camera] = intake.viewers.try_into().unwrap();
+        outlet.input(Timestamp(1), &InputEvent::PointerGone);
+        assert!(!screen.pictures.wait(Duration::ZERO));
+        outlet.count(&track(), |counts| counts.unchanged += 1);
+        assert!(screen.pictures.wait(Duration::ZERO));
+        assert_eq!(screen.inputs.try_recv(), Ok((Timestamp(1), InputEvent::PointerGone)));
+        outlet.count(&track(), |counts| counts.unchanged += 1);
+        assert!(!screen.pictures.wait(Duration::ZERO), "a look at a still screen wakes nobody");
+        assert!(!camera.pictures.wait(Duration::ZERO), "another's look wakes nobody");
+        outlet.annotate(Timestamp(2), Annotation::Clear);
+        assert!(screen.pictures.wait(Duration::ZERO) && camera.pictures.wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_viewer_sees_what_it_wants_and_takes_it_from_nobody() {
+        let camera: TrackId = "camera".parse().unwrap();
+        let (outlet, intake) = Outlet::new(&[&[track(), camera.clone()], std::slice::from_ref(&camera)]);
+        let picture = Planes {
+            format: PixelFormat::Bgrx,
+            size: Size::new(1, 1),
+            stride: 4,
+            bytes: Bytes::from_static(&[0; 4]),
+        };
+        outlet.picture(&track(), Timestamp(1), &picture, &Damage::All);
+        outlet.picture(&camera, Timestamp(1), &picture, &Damage::All);
+        let taken = |viewer: usize, track: &TrackId| intake.viewers[viewer].pictures.take(track).is_some();
+        assert_eq!((taken(0, &track()), taken(0, &camera)), (true, true));
+        assert_eq!((taken(1, &track()), taken(1, &camera)), (false, true));
     }
 
     #[test]

@@ -3,10 +3,9 @@
 //! Owns: the way from host and device time to session time, and which track a sample belongs to. Never blocks the
 //! device that pushes. Tested below.
 
-use crate::{Counts, Outlet, outlet::Wake};
-use bytes::Bytes;
+use crate::Outlet;
 use clock::{HostClock, SessionClock, SourceClock};
-use model::{AudioBlock, Damage, DeviceTime, HostTime, PixelFormat, Planes, Point, Size, Timestamp, TrackId};
+use model::{AudioBlock, Damage, DeviceTime, HostTime, InputEvent, Planes, Timestamp, TrackId};
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -22,16 +21,9 @@ pub enum SampleContent {
         /// What changed. Something drawn while the picture was taken may be seen in it and be named in the next one's.
         damage: Damage,
     },
-    /// The pointer of a screen: moved, or of another shape. Goes to the track `cursor`. Comes before the screen's own
+    /// What somebody did on the screen: moved the pointer, pressed a button or a key. Comes before the screen's own
     /// `Picture` or `Unchanged` of the same instant, so that both are drawn at once.
-    Cursor {
-        /// Its pixels, [`PixelFormat::BgraPremultiplied`].
-        picture: Planes,
-        /// Where its top left pixel lies in the picture of the screen.
-        origin: Point,
-    },
-    /// The pointer can no longer be seen. Goes to the track `cursor`, as one transparent pixel.
-    NoCursor,
+    Input(InputEvent),
     /// The source was looked at and nothing had changed.
     Unchanged,
     /// There were this many pictures more, without memory or time to capture them.
@@ -64,8 +56,15 @@ pub enum SourceEvent {
         /// The device's name for people, where the system says.
         name: Option<String>,
     },
+    /// The user allowed it: with this token the system need not ask again ([`crate::SourceConfig::token`]).
+    Allowed {
+        /// Means something to the system alone.
+        token: String,
+    },
     /// Its capture gave up: nothing more will come.
     Ended {
+        /// What happened.
+        reason: LostReason,
         /// Why, for people.
         message: String,
     },
@@ -82,6 +81,8 @@ pub enum LostReason {
     ServerGone,
     /// The permission was taken back.
     Denied,
+    /// The window was closed.
+    Closed,
     /// The device failed.
     Failed,
 }
@@ -93,6 +94,7 @@ impl fmt::Display for LostReason {
             Self::Silent => "delivers nothing",
             Self::ServerGone => "server gone",
             Self::Denied => "not allowed any more",
+            Self::Closed => "closed",
             Self::Failed => "failed",
         })
     }
@@ -106,7 +108,6 @@ pub struct SampleSink {
 
 struct Shared {
     track: TrackId,
-    cursor: TrackId,
     outlet: Outlet,
     clock: Arc<SessionClock>,
     host: Arc<dyn HostClock>,
@@ -141,17 +142,8 @@ impl Crystal {
 impl SampleSink {
     /// A sink for the source that feeds `track`.
     pub fn new(track: TrackId, outlet: Outlet, clock: Arc<SessionClock>, host: Arc<dyn HostClock>) -> Self {
-        let cursor = "cursor".parse().expect("\"cursor\" is a track name");
-        Self {
-            shared: Arc::new(Shared {
-                track,
-                cursor,
-                outlet,
-                clock,
-                host,
-                crystal: Mutex::new(Crystal::new()),
-            }),
-        }
+        let crystal = Mutex::new(Crystal::new());
+        Self { shared: Arc::new(Shared { track, outlet, clock, host, crystal }) }
     }
 
     /// Now, on the host's clock.
@@ -161,22 +153,13 @@ impl SampleSink {
 
     /// Hands over what the source had at `at`. Never blocks: what does not fit is dropped and counted.
     pub fn push(&self, at: HostTime, content: SampleContent) {
-        let Shared { track, cursor, outlet, clock, .. } = &*self.shared;
+        let Shared { track, outlet, clock, .. } = &*self.shared;
         let session = clock.session_from_host(at);
-        let count = |add: &dyn Fn(&mut Counts)| outlet.pictures.count(track, add);
         match content {
-            SampleContent::Picture { picture, damage } => {
-                outlet.pictures.put(track, session, picture, Point::default(), damage, Wake::Now);
-            }
-            // The picture of a cursor is small: whoever draws it again draws all of it.
-            SampleContent::Cursor { picture, origin } => {
-                outlet.pictures.put(cursor, session, picture, origin, Damage::All, Wake::Later);
-            }
-            SampleContent::NoCursor => {
-                outlet.pictures.put(cursor, session, nothing(), Point::default(), Damage::All, Wake::Later);
-            }
-            SampleContent::Unchanged => count(&|counts| counts.unchanged += 1),
-            SampleContent::Missed(pictures) => count(&|counts| counts.dropped += pictures),
+            SampleContent::Picture { picture, damage } => outlet.picture(track, session, &picture, &damage),
+            SampleContent::Input(event) => outlet.input(session, &event),
+            SampleContent::Unchanged => outlet.count(track, |counts| counts.unchanged += 1),
+            SampleContent::Missed(pictures) => outlet.count(track, |counts| counts.dropped += pictures),
             SampleContent::Sound { rate, channels, samples } => {
                 let mut block = AudioBlock { at: session, rate, channels, samples };
                 block.at = self.stamped(session, &block);
@@ -215,21 +198,12 @@ impl fmt::Debug for SampleSink {
     }
 }
 
-/// One transparent pixel: a picture that every compositor draws as nothing.
-fn nothing() -> Planes {
-    Planes {
-        format: PixelFormat::BgraPremultiplied,
-        size: Size::new(1, 1),
-        stride: 4,
-        bytes: Bytes::from_static(&[0; 4]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Intake;
-    use model::Rect;
+    use crate::{Counts, Intake};
+    use bytes::Bytes;
+    use model::{PixelFormat, Point, Rect, Size};
     use std::sync::atomic::{AtomicI64, Ordering};
 
     #[derive(Default)]
@@ -242,7 +216,7 @@ mod tests {
     }
 
     fn sink() -> (SampleSink, Intake, Outlet) {
-        let (outlet, intake) = Outlet::new();
+        let (outlet, intake) = Outlet::new(&[&["mic".parse().unwrap()]]);
         let clock = Arc::new(SessionClock::new(HostTime(1_000)));
         let sink = SampleSink::new("mic".parse().unwrap(), outlet.clone(), clock, Arc::new(Still::default()));
         (sink, intake, outlet)
@@ -253,23 +227,26 @@ mod tests {
     }
 
     #[test]
-    fn pictures_and_pointer_go_to_their_tracks_in_session_time() {
+    fn pictures_and_input_go_to_their_viewer_in_session_time() {
         let (sink, intake, _) = sink();
-        let picture = nothing();
+        let picture = Planes {
+            format: PixelFormat::Bgrx,
+            size: Size::new(1, 1),
+            stride: 4,
+            bytes: Bytes::from_static(&[0; 4]),
+        };
         let damage = Damage::Rects(vec![Rect::new(0, 0, 1, 1)]);
-        sink.push(HostTime(1_500), SampleContent::Picture { picture: picture.clone(), damage });
-        sink.push(HostTime(1_600), SampleContent::Cursor { picture, origin: Point { x: -3, y: 7 } });
+        let moved = InputEvent::Pointer(Point { x: -3, y: 7 });
+        sink.push(HostTime(1_500), SampleContent::Picture { picture, damage });
+        sink.push(HostTime(1_600), SampleContent::Input(moved.clone()));
         sink.push(HostTime(1_700), SampleContent::Unchanged);
         sink.push(HostTime(1_700), SampleContent::Missed(2));
-        let frame = intake.pictures.take(&"mic".parse().unwrap()).unwrap();
+        let viewer = &intake.viewers[0];
+        let frame = viewer.pictures.take(&"mic".parse().unwrap()).unwrap();
         assert_eq!((frame.at, frame.serial, frame.origin), (Timestamp(500), 1, Point::default()));
-        let cursor = intake.pictures.take(&"cursor".parse().unwrap()).unwrap();
-        assert_eq!((cursor.at, cursor.origin), (Timestamp(600), Point { x: -3, y: 7 }));
-        let counts = intake.pictures.counts(&"mic".parse().unwrap());
+        assert_eq!(viewer.inputs.try_iter().collect::<Vec<_>>(), [(Timestamp(600), moved)]);
+        let counts = viewer.pictures.counts(&"mic".parse().unwrap());
         assert_eq!(counts, Counts { captured: 1, unchanged: 1, dropped: 2 });
-        sink.push(HostTime(1_800), SampleContent::NoCursor);
-        let hidden = intake.pictures.take(&"cursor".parse().unwrap()).unwrap();
-        assert_eq!((hidden.serial, &hidden.picture.bytes[..]), (2, &[0; 4][..]));
     }
 
     #[test]

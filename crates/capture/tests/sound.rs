@@ -181,7 +181,7 @@ fn a_sound_server_may_be_missing() {
     in_session("a_sound_server_may_be_missing", start, || {
         let id = SourceId::new("default-mic");
         let sink = Listener::new().sink("source");
-        let error = native().open(&id, &SourceConfig { fps: 30 }, sink).err().unwrap();
+        let error = native().open(&id, &SourceConfig::new(30), sink).err().unwrap();
         assert!(matches!(error, CaptureError::Unreachable { .. }) && error.is_retryable(), "{error}");
     });
 }
@@ -193,7 +193,7 @@ fn a_machine_may_have_no_microphone() {
         let ids: Vec<_> = native().sources().unwrap().into_iter().map(|source| source.id).collect();
         assert!(!ids.contains(&SourceId::new("default-mic")), "{ids:?}");
         let sink = Listener::new().sink("source");
-        let opened = native().open(&SourceId::new("default-mic"), &SourceConfig { fps: 30 }, sink);
+        let opened = native().open(&SourceId::new("default-mic"), &SourceConfig::new(30), sink);
         assert!(matches!(opened.err(), Some(CaptureError::UnknownSource { .. })));
     });
 }

@@ -32,7 +32,7 @@ fn codes_follow_each_other_and_flash_meets_beep() {
     let (backend, listener) = (synthetic(), Listener::new());
     let screen = backend.open(
         &"synthetic:screen".parse().unwrap(),
-        &spool_capture::SourceConfig { fps: 30 },
+        &spool_capture::SourceConfig::new(30),
         listener.sink("source"),
     );
     let microphone = listener.open(&*backend, "synthetic:mic", 30);

@@ -4,7 +4,7 @@
 
 mod rig;
 
-use model::{Damage, Point, Rect, Size};
+use model::{Damage, InputEvent, Point, Rect, Size};
 use rig::{
     Listener,
     conformance::{self, Canvas, Subject},
@@ -131,24 +131,28 @@ fn a_pointer_is_a_layer_of_its_own() {
         painter.move_pointer(400, 140);
         let listener = Listener::new();
         let _capture = listener.open(&*native(), "x11:monitor:RIGHT", FPS);
+        // The monitor begins at (300, 40).
         let at = |x: i32, y: i32| {
-            move |frame: &model::Frame| {
-                // The tip of the pointer is its pixel (2, 3), and the monitor begins at (300, 40).
-                frame.origin == Point { x: x - 2 - 300, y: y - 3 - 40 }
-            }
+            let tip = Point { x: x - 300, y: y - 40 };
+            move |event: &InputEvent| *event == InputEvent::Pointer(tip)
         };
-        let frame = listener.picture("cursor", at(400, 140));
-        assert_eq!((frame.picture.size, frame.picture.bytes.len()), (Size::new(9, 9), 4 * 81));
-        assert_eq!(&frame.picture.bytes[..4], &[0, 0, 255, 255], "the pointer is red");
+        let InputEvent::PointerShape(shape) = listener.input(|_| true) else {
+            panic!("the shape comes first")
+        };
+        assert_eq!(
+            (shape.size, shape.hot, shape.pixels.len()),
+            (Size::new(9, 9), Point { x: 2, y: 3 }, 4 * 81)
+        );
+        assert_eq!(&shape.pixels[..4], &[0, 0, 255, 255], "the pointer is red");
+        listener.input(at(400, 140));
         painter.move_pointer(301, 100);
-        listener.picture("cursor", at(301, 100));
+        listener.input(at(301, 100));
         painter.set_pointer(5);
-        let frame = listener.picture("cursor", |frame| frame.picture.size == Size::new(5, 5));
-        assert!(at(301, 100)(&frame));
+        let smaller = |event: &InputEvent| matches!(event, InputEvent::PointerShape(shape) if shape.size == Size::new(5, 5));
+        listener.input(smaller);
         painter.move_pointer(100, 100);
-        let gone = listener.picture("cursor", |_| true);
-        assert_eq!((gone.picture.size, &gone.picture.bytes[..]), (Size::new(1, 1), &[0; 4][..]));
-        let counts = listener.intake.pictures.counts(&track("source"));
+        listener.input(|event| *event == InputEvent::PointerGone);
+        let counts = listener.pictures().counts(&track("source"));
         assert_eq!(counts.captured, 1, "moving the pointer costs no picture");
     });
 }
@@ -204,7 +208,7 @@ fn a_server_may_go_and_return() {
     in_session("a_server_may_go_and_return", start, || {
         let display = env::var("DISPLAY").unwrap();
         let error =
-            native().open(&SourceId::new("x11:screen"), &SourceConfig { fps: FPS }, sink()).err().unwrap();
+            native().open(&SourceId::new("x11:screen"), &SourceConfig::new(FPS), sink()).err().unwrap();
         assert!(matches!(error, CaptureError::Unreachable { .. }) && error.is_retryable(), "{error}");
         let server = Xvfb::start_on(&display, SCREEN);
         wait_for("the X server", Painter::try_connect);
@@ -234,9 +238,9 @@ fn a_reader_that_keeps_pictures_stops_nothing() {
             let listener = Listener::new();
             let _capture = listener.open(&*native(), "x11:screen", FPS);
             let mut kept = Vec::new();
-            let dropped = || listener.intake.pictures.counts(&track("source")).dropped;
+            let dropped = || listener.pictures().counts(&track("source")).dropped;
             wait_for("a picture that found no memory", || {
-                kept.extend(listener.intake.pictures.take(&track("source")));
+                kept.extend(listener.pictures().take(&track("source")));
                 (dropped() >= 5 && kept.len() >= 3).then_some(())
             });
             let bytes: Vec<_> = kept.iter().map(|frame| frame.picture.bytes.to_vec()).collect();

@@ -60,6 +60,8 @@ fn describe(gap: &Gap) -> String {
         GapReason::Slept => "the machine slept",
         GapReason::Stalled => "the machine or its disk stood still",
         GapReason::DeviceLost => "the device was gone",
+        GapReason::PermissionRevoked => "the permission to record it was taken back",
+        GapReason::Closed => "its window was closed",
         GapReason::SamplesLost => "the device delivered nothing",
         GapReason::EncoderFailed => "the encoder failed",
     };

@@ -3,8 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench ends where it fails")]
 
 use model::{
-    Color, Content, Damage, Frame, Frames, Layer, PixelFormat, Planes, Point, Rect, Scene, Size, Timestamp,
-    TrackId,
+    Color, Damage, Frame, Frames, Layer, PixelFormat, Planes, Point, Rect, Scene, Size, Timestamp, TrackId,
 };
 use spool_compose::Compositor;
 use std::{fs, hint::black_box, sync::LazyLock, time::Instant};
@@ -55,12 +54,7 @@ fn bench(name: &str, canvas: Size, screen_damage: Damage, cursor_moves: bool) {
     let screens = (1..=8).map(|seed| picture(PixelFormat::Bgrx, HD, seed)).collect();
     let cursor = picture(PixelFormat::BgraPremultiplied, Size::new(24, 24), 9);
     let mut desk = Desk { screens, cursor, step: 0, screen_damage, cursor_moves };
-    let layer = |name: &str| Layer {
-        content: Content::Track(name.parse().unwrap()),
-        place: Rect::whole(canvas),
-        crop: Rect::whole(HD),
-        opacity: 1.0,
-    };
+    let layer = |name: &str| Layer::plain(name.parse().unwrap(), Rect::whole(HD), Rect::whole(canvas));
     let scene = Scene { background: Color::BLACK, layers: vec![layer("screen"), layer("cursor")] };
     let mut compositor = Compositor::new(canvas).unwrap();
     let mut start = cpu_ms();

@@ -8,6 +8,8 @@
 
 mod cpu;
 mod error;
+mod overlay;
 
 pub use cpu::{Compositor, Drawn};
 pub use error::RenderError;
+pub use overlay::Overlay;

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use model::{
-    Color, Content, Damage, Frame, Frames, Layer, PixelFormat, Planes, Point, Rect, Scene, Size, Timestamp,
+    Color, Damage, Frame, Frames, Layer, Matrix, PixelFormat, Planes, Point, Rect, Scene, Size, Timestamp,
     TrackId,
 };
 use spool_compose::Compositor;
@@ -47,9 +47,9 @@ struct Device {
 
 impl Device {
     fn new(format: PixelFormat, size: Size, random: &mut Random) -> Self {
-        let depth = if format == PixelFormat::Nv12 { 1 } else { 4 };
+        let depth = if matches!(format, PixelFormat::Nv12(_)) { 1 } else { 4 };
         let stride = size.width as usize * depth + random.below(3) as usize * 4;
-        let rows = if format == PixelFormat::Nv12 { size.height * 3 / 2 } else { size.height };
+        let rows = if matches!(format, PixelFormat::Nv12(_)) { size.height * 3 / 2 } else { size.height };
         let bytes: Vec<u8> = (0..stride * rows as usize).map(|_| random.next() as u8).collect();
         let picture = Planes { format, size, stride, bytes: Default::default() };
         Self { picture, bytes, origin: Point::default(), serial: 1, taken: 0, damage: Damage::All }
@@ -59,7 +59,7 @@ impl Device {
     fn scribble(&mut self, random: &mut Random) {
         self.serial += 1 + u64::from(random.below(3));
         let rect = random.rect(self.picture.size);
-        if self.picture.format == PixelFormat::Nv12 || random.one_in(8) {
+        if matches!(self.picture.format, PixelFormat::Nv12(_)) || random.one_in(8) {
             self.bytes.fill_with(|| random.next() as u8);
             self.damage = Damage::All;
         } else {
@@ -114,7 +114,7 @@ fn random_scene(canvas: Size, random: &mut Random) -> Scene {
         };
         let opacity = [1.0, 1.0, 0.5, 0.01, 0.0][random.below(5) as usize];
         let place = Rect::new(x, y, size.width, size.height);
-        Layer { content: Content::Track(track(name)), place, crop, opacity }
+        Layer { opacity, ..Layer::plain(track(name), crop, place) }
     };
     let layers =
         vec![layer("screen", false), layer("screen", true), layer("camera", true), layer("cursor", true)];
@@ -124,8 +124,8 @@ fn random_scene(canvas: Size, random: &mut Random) -> Scene {
         // The usual case too: all of the screen, fitted or as it is, and a pointer on it.
         let whole = Rect::whole(canvas);
         let crop = if random.one_in(2) { whole } else { Rect::new(0, 0, 48, 36) };
-        *last = Layer { content: Content::Track(track("screen")), place: whole, crop, opacity: 1.0 };
-        layers.push(Layer { content: Content::Track(track("cursor")), place: whole, crop, opacity: 1.0 });
+        *last = Layer::plain(track("screen"), crop, whole);
+        layers.push(Layer::plain(track("cursor"), crop, whole));
     }
     Scene { background: Color { red: random.next() as u8, green: 90, blue: 7 }, layers }
 }
@@ -136,7 +136,7 @@ fn check(seed: u64) {
     let canvas = Size::new(64, 48);
     let mut devices = HashMap::from([
         ("screen", Device::new(PixelFormat::Bgrx, canvas, random)),
-        ("camera", Device::new(PixelFormat::Nv12, Size::new(32, 24), random)),
+        ("camera", Device::new(PixelFormat::Nv12(Matrix::Bt709), Size::new(32, 24), random)),
         ("cursor", Device::new(PixelFormat::BgraPremultiplied, Size::new(7, 9), random)),
     ]);
     let mut scene = random_scene(canvas, random);
@@ -191,12 +191,7 @@ fn what_did_not_change_is_not_drawn() {
     let canvas = Size::new(64, 48);
     let mut screen = Device::new(PixelFormat::Bgrx, canvas, random);
     let mut cursor = Device::new(PixelFormat::BgraPremultiplied, Size::new(8, 8), random);
-    let layer = |name| Layer {
-        content: Content::Track(track(name)),
-        place: Rect::whole(canvas),
-        crop: Rect::whole(canvas),
-        opacity: 1.0,
-    };
+    let layer = |name| Layer::plain(track(name), Rect::whole(canvas), Rect::whole(canvas));
     let scene = Scene { background: Color::BLACK, layers: vec![layer("screen"), layer("cursor")] };
     let mut compositor = Compositor::new(canvas).unwrap();
     let mut damage = |screen: &Device, cursor: &Device| {

@@ -65,8 +65,7 @@ fn desk(pointer: Point) -> Desk {
 }
 
 fn layers(place: Rect, crop: Rect, opacity: f32) -> Vec<Layer> {
-    let layer =
-        |name: &str, opacity| Layer { content: Content::Track(name.parse().unwrap()), place, crop, opacity };
+    let layer = |name: &str, opacity| Layer { opacity, ..Layer::plain(name.parse().unwrap(), crop, place) };
     vec![layer("screen", opacity), layer("cursor", 1.0)]
 }
 

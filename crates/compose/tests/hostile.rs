@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use model::{
-    Color, Content, Damage, Frame, Frames, Layer, PixelFormat, Planes, Point, Rect, Scene, Size, Timestamp,
+    Color, Damage, Frame, Frames, Layer, Matrix, PixelFormat, Planes, Point, Rect, Scene, Size, Timestamp,
     TrackId,
 };
 use spool_compose::{Compositor, RenderError};
@@ -34,7 +34,7 @@ fn good() -> Frame {
 }
 
 fn layer(place: Rect, crop: Rect, opacity: f32) -> Layer {
-    Layer { content: Content::Track("screen".parse().unwrap()), place, crop, opacity }
+    Layer { opacity, ..Layer::plain("screen".parse().unwrap(), crop, place) }
 }
 
 fn scene(layers: Vec<Layer>) -> Scene {
@@ -62,7 +62,8 @@ fn canvases_that_cannot_be_are_refused() {
 
 #[test]
 fn pictures_shorter_than_they_say_are_refused() {
-    use PixelFormat::{BgraPremultiplied, Bgrx, Nv12};
+    use PixelFormat::{BgraPremultiplied, Bgrx};
+    const NV12: PixelFormat = PixelFormat::Nv12(Matrix::Bt709);
     for broken in [
         frame(Bgrx, CANVAS, 256, 256 * 48 - 1),
         frame(BgraPremultiplied, CANVAS, 256, 0),
@@ -71,9 +72,9 @@ fn pictures_shorter_than_they_say_are_refused() {
         frame(Bgrx, CANVAS, usize::MAX, 256 * 48),
         frame(Bgrx, Size::new(u32::MAX, u32::MAX), usize::MAX, 9),
         frame(Bgrx, Size::new(1 << 30, 1), 4, 4),
-        frame(Nv12, CANVAS, 64, 64 * 72 - 1),
-        frame(Nv12, Size::new(63, 48), 64, 64 * 72),
-        frame(Nv12, Size::new(64, 47), 64, 64 * 72),
+        frame(NV12, CANVAS, 64, 64 * 72 - 1),
+        frame(NV12, Size::new(63, 48), 64, 64 * 72),
+        frame(NV12, Size::new(64, 47), 64, 64 * 72),
         Frame { origin: Point { x: i32::MIN, y: i32::MAX }, ..good() },
     ] {
         let error = render(&whole(), broken).err().unwrap();

@@ -1,6 +1,7 @@
 //! The newest picture of each source, for the compositor.
 
-use capture::NewestPictures;
+use capture::Viewer;
+use compose::Overlay;
 use model::{Frame, Frames, Timestamp, TrackId};
 use std::collections::HashMap;
 
@@ -10,15 +11,30 @@ struct Slot {
 }
 
 /// Holds what is newest. A picture that was replaced before it was drawn leaves its damage to the next.
-#[derive(Default)]
 pub(crate) struct LiveFrames {
     slots: HashMap<TrackId, Slot>,
+    overlay: Overlay,
+    /// The layer that shows the pointer.
+    pointer: TrackId,
 }
 
 impl LiveFrames {
+    pub(crate) fn new(pointer: TrackId) -> Self {
+        Self { slots: HashMap::new(), overlay: Overlay::default(), pointer }
+    }
+
     /// Takes what is new of `tracks`; gives when the newest of it was seen.
-    pub(crate) fn refresh(&mut self, pictures: &NewestPictures, tracks: &[TrackId]) -> Option<Timestamp> {
-        tracks.iter().filter_map(|track| pictures.take(track).map(|frame| self.put(track, frame))).max()
+    pub(crate) fn refresh(&mut self, viewer: &Viewer, tracks: &[TrackId]) -> Option<Timestamp> {
+        let mut newest = None;
+        for (at, event) in viewer.inputs.try_iter() {
+            self.overlay.apply(&event, at);
+            newest = newest.max(Some(at));
+        }
+        let pictures = tracks.iter().filter_map(|track| Some((track, viewer.pictures.take(track)?)));
+        for (track, frame) in pictures {
+            newest = newest.max(Some(self.put(track, frame)));
+        }
+        newest
     }
 
     fn put(&mut self, track: &TrackId, mut frame: Frame) -> Timestamp {
@@ -41,7 +57,10 @@ impl LiveFrames {
 }
 
 impl Frames for LiveFrames {
-    fn frame(&mut self, track: &TrackId, _at: Timestamp) -> Option<Frame> {
+    fn frame(&mut self, track: &TrackId, at: Timestamp) -> Option<Frame> {
+        if *track == self.pointer {
+            return self.overlay.pointer(at);
+        }
         let slot = self.slots.get_mut(track)?;
         slot.drawn = true;
         Some(slot.frame.clone())
@@ -70,7 +89,7 @@ mod tests {
             since: serial as u64 - 1,
             damage: Damage::Rects(vec![Rect::new(x, 0, 1, 1)]),
         };
-        let mut live = LiveFrames::default();
+        let mut live = LiveFrames::new("pointer".parse().unwrap());
         live.put(&track, frame(5, 0));
         live.put(&track, frame(6, 1));
         let seen = live.frame(&track, Timestamp::ZERO).unwrap();

@@ -8,12 +8,12 @@ use crate::{
     run::Input,
     session::{Control, Flow, Pieces, SessionTime},
 };
-use capture::NewestPictures;
+use capture::Viewer;
 use codec::{Speed, VideoConfig, VideoEncoder};
 use compose::Compositor;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use media::{ChunkPolicy, Chunker};
-use model::{Color, Content, Gap, GapReason, Layer, Rect, Scene, SessionId, Size, Span, Timestamp, TrackId};
+use model::{Gap, GapReason, Layout, Pictured, Scene, SessionId, Size, Span, Timestamp, TrackId};
 use std::time::Duration;
 
 /// A loop later than this was held up from outside, which is told.
@@ -28,7 +28,7 @@ pub(crate) struct ProgramPlan {
     pub(crate) session: SessionId,
     pub(crate) track: TrackId,
     pub(crate) screen: TrackId,
-    pub(crate) cursor: TrackId,
+    pub(crate) pointer: TrackId,
     pub(crate) quality: Quality,
     pub(crate) fps: u32,
     pub(crate) policy: ChunkPolicy,
@@ -53,7 +53,7 @@ struct Line {
 pub(crate) struct Program {
     plan: ProgramPlan,
     time: SessionTime,
-    pictures: NewestPictures,
+    viewer: Viewer,
     controls: Receiver<Control>,
     pieces: Pieces,
     inputs: Sender<Input>,
@@ -79,20 +79,21 @@ impl Program {
     pub(crate) fn new(
         plan: ProgramPlan,
         time: SessionTime,
-        pictures: NewestPictures,
+        viewer: Viewer,
         controls: Receiver<Control>,
         pieces: Pieces,
         inputs: Sender<Input>,
     ) -> Self {
         let (cadence, throttle) = (Cadence::new(plan.policy), Throttle::new(plan.fps));
+        let live = LiveFrames::new(plan.pointer.clone());
         Self {
             plan,
             time,
-            pictures,
+            viewer,
             controls,
             pieces,
             inputs,
-            live: LiveFrames::default(),
+            live,
             line: None,
             chunker: None,
             cadence,
@@ -121,7 +122,7 @@ impl Program {
     fn work(&mut self) -> Result<(), EngineError> {
         loop {
             let deadline = self.deadline();
-            self.pictures.wait(deadline.saturating_since(self.time.now()));
+            self.viewer.pictures.wait(deadline.saturating_since(self.time.now()));
             // The time first: what is told before it jumps must be obeyed before it is used.
             let now = self.time.now();
             let mut stalled = !self.paused;
@@ -153,8 +154,8 @@ impl Program {
     /// Takes what is new. What comes during a pause is kept, for it is what the recording goes on with, but nobody
     /// counts it.
     fn refresh(&mut self) {
-        let newest = self.live.refresh(&self.pictures, &[self.plan.screen.clone(), self.plan.cursor.clone()]);
-        let (before, now) = (self.source, self.pictures.counts(&self.plan.screen));
+        let newest = self.live.refresh(&self.viewer, std::slice::from_ref(&self.plan.screen));
+        let (before, now) = (self.source, self.viewer.pictures.counts(&self.plan.screen));
         self.source = now;
         if self.paused {
             return;
@@ -260,7 +261,9 @@ impl Program {
             }
         }
         self.cadence.interrupt();
-        let scene = screen_with_cursor(&self.plan.screen, &self.plan.cursor, source, canvas);
+        let screen = Pictured { track: self.plan.screen.clone(), size: source };
+        let overlays = std::slice::from_ref(&self.plan.pointer);
+        let scene = Layout::default().scene(canvas, Some(&screen), None, overlays);
         self.line = Some(Line { source, scene, compositor: Compositor::new(canvas)?, encoder });
         Ok(())
     }
@@ -347,15 +350,4 @@ impl Program {
         // The loop lives longer than its tracks; where it is ending, nobody wants to hear.
         let _ending = self.inputs.send(input);
     }
-}
-
-/// The screen fills the canvas, the cursor lies on it.
-fn screen_with_cursor(screen: &TrackId, cursor: &TrackId, source: Size, canvas: Size) -> Scene {
-    let layer = |track: &TrackId| Layer {
-        content: Content::Track(track.clone()),
-        place: Rect::whole(canvas),
-        crop: Rect::whole(source),
-        opacity: 1.0,
-    };
-    Scene { background: Color::BLACK, layers: vec![layer(screen), layer(cursor)] }
 }

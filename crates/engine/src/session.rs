@@ -123,15 +123,15 @@ impl Threads<'_> {
             session,
             track: track.clone(),
             screen,
-            cursor: sources::name("cursor"),
+            pointer: sources::name("pointer"),
             quality: plan.quality,
             fps: plan.fps,
             policy,
         };
         let (controls, told) = unbounded();
-        let pictures = self.intake.pictures.clone();
+        let viewer = self.intake.viewers[0].clone();
         let program =
-            Program::new(plan, self.time.clone(), pictures, told, self.pieces.clone(), self.inputs.clone());
+            Program::new(plan, self.time.clone(), viewer, told, self.pieces.clone(), self.inputs.clone());
         Start { track, controls, work: Box::new(move || program.run()) }
     }
 
@@ -179,7 +179,7 @@ impl Session {
         let policy = ChunkPolicy::new(Duration::from_millis(plan.chunk_ms))?;
         check_texts(plan)?;
         let time = SessionTime::begin();
-        let (outlet, intake) = Outlet::new();
+        let (outlet, intake) = Outlet::new(&[&[sources::name("screen")]]);
         let opened = sources::open(plan, &outlet, &time.clock)?;
         let meta = describe(plan, policy, &opened);
         let (queue, queued) = bounded(PIECES_MAX);
@@ -307,14 +307,14 @@ impl Session {
             // A track that failed does not listen any more.
             let _failed = worker.controls.send(control);
         }
-        self.intake.pictures.wake();
+        self.intake.viewers.iter().for_each(|viewer| viewer.pictures.wake());
     }
 
     /// What befell a source. Gives a code and a sentence for people, if they should hear.
     pub(crate) fn source_event(&mut self, track: &TrackId, event: SourceEvent) -> (&'static str, String) {
         let subject = self.status.label(track);
         match event {
-            SourceEvent::Lost { message, .. } | SourceEvent::Ended { message } => {
+            SourceEvent::Lost { message, .. } | SourceEvent::Ended { message, .. } => {
                 let now = self.now();
                 self.lost.entry(track.clone()).or_insert(now);
                 self.status.set_trouble(track, Some(message.clone()));
@@ -332,6 +332,7 @@ impl Session {
                 let now = name.as_deref().unwrap_or("another device");
                 ("source_changed", format!("{subject} is now {now}"))
             }
+            SourceEvent::Allowed { .. } => ("source_allowed", format!("{subject} may be recorded")),
         }
     }
 
@@ -458,5 +459,7 @@ fn describe(plan: &SessionPlan, policy: ChunkPolicy, opened: &Opened) -> Session
         tracks: opened.tracks.clone(),
         gaps: Vec::new(),
         lost: None,
+        layouts: Vec::new(),
+        check: None,
     }
 }

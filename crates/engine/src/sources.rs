@@ -41,6 +41,8 @@ fn device(source: SourceInfo) -> Device {
         id: source.id.to_string(),
         kind: match source.kind {
             SourceKind::Screen => "screen",
+            SourceKind::Window => "window",
+            SourceKind::Camera => "camera",
             SourceKind::Microphone => "microphone",
             SourceKind::SystemAudio => "system_audio",
         }
@@ -61,7 +63,7 @@ pub(crate) fn open(
     let mut opener = Opener {
         sources: backend.sources()?,
         backend,
-        config: SourceConfig { fps: plan.fps },
+        config: SourceConfig::new(plan.fps),
         outlet,
         clock,
         captures: Vec::new(),
@@ -127,7 +129,8 @@ impl Opener<'_> {
         };
         let opened = self.find(kind, wanted).and_then(|source| {
             let track = match kind {
-                SourceKind::Screen => name("screen"),
+                SourceKind::Screen | SourceKind::Window => name("screen"),
+                SourceKind::Camera => name("camera"),
                 SourceKind::Microphone => name("mic"),
                 SourceKind::SystemAudio => name("system"),
             };
@@ -164,6 +167,7 @@ impl Opener<'_> {
                 name: id.to_owned(),
                 is_default: false,
                 size: None,
+                formats: Vec::new(),
             }),
         }
     }
@@ -172,6 +176,8 @@ impl Opener<'_> {
 fn describe(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::Screen => "screen",
+        SourceKind::Window => "window",
+        SourceKind::Camera => "camera",
         SourceKind::Microphone => "microphone",
         SourceKind::SystemAudio => "system sound",
     }

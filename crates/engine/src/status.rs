@@ -40,7 +40,7 @@ impl Status {
         let own = self.tracks.iter().any(|status| status.track == source.as_str());
         let name = match source.as_str() {
             name if own => name,
-            "screen" | "cursor" => "program",
+            "screen" => "program",
             _ => "mix",
         };
         self.tracks.iter_mut().find(|status| status.track == name)

@@ -1,9 +1,10 @@
 //! Pictures as values: what is drawn where. No handle, no GPU, no clock.
 
 use crate::{Frame, Rect, Timestamp, TrackId};
+use serde::{Deserialize, Serialize};
 
 /// An opaque sRGB colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Color {
     /// Red.
     pub red: u8,
@@ -15,7 +16,14 @@ pub struct Color {
 
 impl Color {
     /// What is seen where nothing is drawn.
-    pub const BLACK: Self = Self { red: 0, green: 0, blue: 0 };
+    pub const BLACK: Self = Self::new(0, 0, 0);
+    /// The colour of borders that nobody chose.
+    pub const WHITE: Self = Self::new(255, 255, 255);
+
+    /// Of these three.
+    pub const fn new(red: u8, green: u8, blue: u8) -> Self {
+        Self { red, green, blue }
+    }
 }
 
 /// What a layer shows.
@@ -23,6 +31,29 @@ impl Color {
 pub enum Content {
     /// The picture of a source at the instant that is drawn. Frames may cover only part of the layer (a cursor).
     Track(TrackId),
+}
+
+/// The outline of a layer: what of its place is drawn at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outline {
+    /// All of it.
+    Rectangle,
+    /// All but its corners, rounded with this radius in pixels of the canvas; as large as fits.
+    Rounded {
+        /// Pixels of the canvas.
+        radius: u32,
+    },
+    /// The ellipse that touches its sides: a circle where the place is square.
+    Ellipse,
+}
+
+/// A line along the outline of a layer, within its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Border {
+    /// Pixels of the canvas.
+    pub width: u32,
+    /// Its colour.
+    pub color: Color,
 }
 
 /// One thing drawn. Layer space is the source's own pixels: `crop` of it lands on `place`.
@@ -36,6 +67,27 @@ pub struct Layer {
     pub crop: Rect,
     /// From 0, not seen, to 1.
     pub opacity: f32,
+    /// What of its place is drawn, with smooth edges.
+    pub outline: Outline,
+    /// Drawn where the layer has a picture.
+    pub border: Option<Border>,
+    /// Left and right change places, as in a mirror.
+    pub mirrored: bool,
+}
+
+impl Layer {
+    /// `crop` of a track's picture on `place`, with nothing done to it.
+    pub fn plain(track: TrackId, crop: Rect, place: Rect) -> Self {
+        Self {
+            content: Content::Track(track),
+            place,
+            crop,
+            opacity: 1.0,
+            outline: Outline::Rectangle,
+            border: None,
+            mirrored: false,
+        }
+    }
 }
 
 /// Background and layers at one instant.

@@ -11,8 +11,19 @@ pub enum PixelFormat {
     Bgrx,
     /// 8-bit sRGB, four bytes a pixel: blue, green, red, alpha; colours multiplied by alpha.
     BgraPremultiplied,
-    /// A luma plane, then a plane of interleaved chroma at half the resolution each way. BT.709, limited range.
-    Nv12,
+    /// A luma plane, then a plane of interleaved chroma at half the resolution each way.
+    Nv12(Matrix),
+}
+
+/// How luma and chroma make colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Matrix {
+    /// ITU-R BT.709, limited range: what we encode, and what players expect of pictures this large.
+    Bt709,
+    /// ITU-R BT.601, limited range: most cameras.
+    Bt601,
+    /// ITU-R BT.601, full range: JPEG (JFIF), so cameras that send it.
+    Bt601Full,
 }
 
 /// The pixels of a picture. Rows lie `stride` bytes apart; NV12's chroma plane begins after `height` luma rows

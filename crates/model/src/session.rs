@@ -1,6 +1,6 @@
 //! Sessions and their tracks, as `session.json` and the manifest have them.
 
-use crate::{Hash, RecordingId, SessionId, Span, Timestamp, TrackId, UtcTime};
+use crate::{Hash, LayoutChange, RecordingId, SessionId, Span, Timestamp, TrackId, UtcTime};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,6 +20,22 @@ pub enum Retention {
 pub enum Mode {
     /// One composited picture, and the sound.
     Program,
+    /// Every source as it is, to be composed later.
+    Tracks,
+    /// One composited picture, and every source as it is.
+    Both,
+}
+
+impl Mode {
+    /// Whether there is a composited picture.
+    pub fn has_program(self) -> bool {
+        matches!(self, Self::Program | Self::Both)
+    }
+
+    /// Whether sources have tracks of their own.
+    pub fn has_tracks(self) -> bool {
+        matches!(self, Self::Tracks | Self::Both)
+    }
 }
 
 /// What a track carries.
@@ -28,20 +44,34 @@ pub enum Mode {
 pub enum TrackKind {
     /// The composited picture.
     Program,
+    /// A screen, window or region as it is, without its pointer.
+    Screen,
+    /// A camera as it is.
+    Camera,
     /// A microphone alone.
     Microphone,
     /// What the speakers play, alone.
     SystemAudio,
     /// All sound together.
     Mix,
+    /// What people did: pointer, clicks, keys, drawings ([`crate::InputSample`]).
+    Input,
 }
 
 impl TrackKind {
     /// Whether it is sound.
     pub fn is_audio(self) -> bool {
         match self {
-            Self::Program => false,
+            Self::Program | Self::Screen | Self::Camera | Self::Input => false,
             Self::Microphone | Self::SystemAudio | Self::Mix => true,
+        }
+    }
+
+    /// Whether it is pictures.
+    pub fn is_picture(self) -> bool {
+        match self {
+            Self::Program | Self::Screen | Self::Camera => true,
+            Self::Microphone | Self::SystemAudio | Self::Mix | Self::Input => false,
         }
     }
 }
@@ -78,8 +108,12 @@ pub enum GapReason {
     Slept,
     /// The engine was held up: stopped, starved, or its disk stalled.
     Stalled,
-    /// The device went away, or its permission did.
+    /// The device went away.
     DeviceLost,
+    /// The permission to record it was taken back.
+    PermissionRevoked,
+    /// The window that was recorded was closed.
+    Closed,
     /// The device delivered nothing for a while, or samples were lost on the way.
     SamplesLost,
     /// The encoder failed.
@@ -111,7 +145,7 @@ pub enum SessionState {
 }
 
 /// What is known about a session besides its chunks. `session.json` is this, so that a lost index can be rebuilt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SessionMeta {
     /// Version of this document: 1.
     pub version: u32,
@@ -141,6 +175,46 @@ pub struct SessionMeta {
     pub gaps: Vec<Gap>,
     /// After a crash: at most this much is missing at the end.
     pub lost: Option<Duration>,
+    /// How its sources were arranged, and from when on; in order.
+    #[serde(default)]
+    pub layouts: Vec<LayoutChange>,
+    /// What the recorder found when it compared sound and pictures at the end.
+    #[serde(default)]
+    pub check: Option<SelfCheck>,
+}
+
+/// Sound against pictures, and devices' clocks against the session's, at the end of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelfCheck {
+    /// How much later sound ended than pictures, in microseconds, where there are both.
+    pub end_offset_us: Option<i64>,
+    /// Each source of sound.
+    pub sound: Vec<SoundCheck>,
+}
+
+/// How a source of sound kept time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoundCheck {
+    /// The source's track.
+    pub track: TrackId,
+    /// How much faster its crystal was than the session's clock, in millionths. Corrected.
+    pub drift_ppm: i32,
+    /// The farthest that its sound lay from where it belongs, in microseconds, before it was put right.
+    pub offset_us: i64,
+    /// Silence that stands for sound that never came, in milliseconds.
+    pub filled_ms: u64,
+}
+
+impl SelfCheck {
+    /// Sound and pictures that end farther apart than this are out of step: ITU-R BT.1359 finds 45 ms the least that
+    /// viewers detect.
+    pub const OFFSET_US_MAX: i64 = 45_000;
+
+    /// Whether sound and pictures are together.
+    pub fn is_together(&self) -> bool {
+        self.end_offset_us.is_none_or(|offset| offset.abs() <= Self::OFFSET_US_MAX)
+            && self.sound.iter().all(|sound| sound.offset_us.abs() <= Self::OFFSET_US_MAX)
+    }
 }
 
 impl SessionMeta {
@@ -163,7 +237,7 @@ pub struct TrackManifest {
 }
 
 /// The ordered list of a session's inits and chunks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     /// What is known besides.
     pub meta: SessionMeta,

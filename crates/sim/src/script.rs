@@ -71,6 +71,8 @@ pub fn meta(session: SessionId) -> SessionMeta {
         tracks: Vec::new(),
         gaps: Vec::new(),
         lost: None,
+        layouts: Vec::new(),
+        check: None,
     }
 }
 

@@ -22,7 +22,7 @@ const BUSY: Duration = Duration::from_secs(10);
 const TRUSTED_SIZE: u64 = 32 << 20;
 
 /// A session as its row has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SessionRow {
     pub document: Document,
     pub totals: Totals,

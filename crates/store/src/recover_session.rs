@@ -379,6 +379,8 @@ fn unknown_session(session: SessionId) -> Document {
         tracks: Vec::new(),
         gaps: Vec::new(),
         lost: None,
+        layouts: Vec::new(),
+        check: None,
     };
     Document { revision: 0, boot: None, meta }
 }
@@ -388,6 +390,9 @@ fn unknown_session(session: SessionId) -> Document {
 fn unknown_track(track: &TrackId, inits: &[Init]) -> TrackInfo {
     let picture = |init: &Init| matches!(init.codec, CodecConfig::H264 { .. });
     let kind = match track.as_str() {
+        "screen" => TrackKind::Screen,
+        "camera" => TrackKind::Camera,
+        "input" => TrackKind::Input,
         "mic" => TrackKind::Microphone,
         "system" => TrackKind::SystemAudio,
         _ if inits.iter().any(picture) => TrackKind::Program,

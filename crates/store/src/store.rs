@@ -41,7 +41,7 @@ pub struct ChunkStore {
 }
 
 /// A session in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SessionSummary {
     /// What is known about it besides its chunks.
     pub meta: SessionMeta,

@@ -7,7 +7,7 @@ mod sound_server;
 mod x11;
 
 use super::{
-    Capture, CaptureBackend, SourceConfig, SourceId, SourceInfo,
+    Capture, CaptureBackend, Permission, PermissionState, SourceConfig, SourceId, SourceInfo, SourceKind,
     sound::{self, SoundSystem as _},
 };
 use crate::{CaptureError, SampleSink};
@@ -31,5 +31,16 @@ impl CaptureBackend for Native {
 
     fn open(&self, id: &SourceId, config: &SourceConfig, sink: SampleSink) -> Result<Capture, CaptureError> {
         if x11::owns(id) { x11::open(id, config, sink) } else { sound::open::<SoundServer>(id, sink) }
+    }
+
+    fn permission(&self, kind: SourceKind) -> Permission {
+        let reached = match kind {
+            SourceKind::Microphone | SourceKind::SystemAudio => SoundServer::connect().map(drop),
+            SourceKind::Screen | SourceKind::Window | SourceKind::Camera => x11::sources().map(drop),
+        };
+        match reached {
+            Ok(()) => Permission::granted(),
+            Err(error) => Permission { state: PermissionState::Restricted, advice: error.to_string() },
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Systems whose screens and system sound are not recorded yet: microphones alone, and it says so.
 
 use super::{
-    Capture, CaptureBackend, SourceConfig, SourceId, SourceInfo, SourceKind,
+    Capture, CaptureBackend, Permission, PermissionState, SourceConfig, SourceId, SourceInfo, SourceKind,
     sound::{self, DEFAULT_MICROPHONE, DEFAULT_SYSTEM, Input, SoundSystem, cannot},
 };
 use crate::{CaptureError, SampleSink};
@@ -21,6 +21,13 @@ impl CaptureBackend for Native {
     fn open(&self, id: &SourceId, _: &SourceConfig, sink: SampleSink) -> Result<Capture, CaptureError> {
         sound::open::<DefaultHost>(id, sink)
     }
+
+    fn permission(&self, kind: SourceKind) -> Permission {
+        match kind {
+            SourceKind::Microphone => Permission::granted(),
+            _ => Permission { state: PermissionState::Restricted, advice: NOT_YET.to_owned() },
+        }
+    }
 }
 
 struct DefaultHost(cpal::Host);
@@ -37,6 +44,7 @@ impl SoundSystem for DefaultHost {
             name,
             is_default,
             size: None,
+            formats: Vec::new(),
         };
         let default = self.0.default_input_device().map(|device| {
             let name = format!("Default microphone ({})", name_of(&device));

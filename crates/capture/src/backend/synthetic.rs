@@ -4,7 +4,7 @@
 //! Ids: `synthetic:screen`, `synthetic:screen:1920x1080`, `synthetic:still` (and sizes), `synthetic:mic`,
 //! `synthetic:mic:200ppm` (a crystal that runs fast by that; negative is slow), `synthetic:system`.
 
-use super::{Capture, CaptureBackend, SourceConfig, SourceId, SourceInfo, SourceKind, Stop};
+use super::{Capture, CaptureBackend, Permission, SourceConfig, SourceId, SourceInfo, SourceKind, Stop};
 use crate::{
     CaptureError, SampleContent, SampleSink,
     pattern::{self, Painter, Scene},
@@ -31,6 +31,7 @@ impl CaptureBackend for Synthetic {
             name: name.to_owned(),
             is_default: id != "synthetic:still",
             size,
+            formats: Vec::new(),
         };
         Ok(vec![
             source("synthetic:screen", SourceKind::Screen, "Moving test picture", Some(SIZE)),
@@ -48,6 +49,10 @@ impl CaptureBackend for Synthetic {
             Source::Still(size) => Capture::start(id, sink, move |stop, sink| hold(size, ticks, stop, sink)),
             Source::Sound(sound) => Capture::start(id, sink, move |stop, sink| play(sound, stop, sink)),
         }
+    }
+
+    fn permission(&self, _: SourceKind) -> Permission {
+        Permission::granted()
     }
 }
 

@@ -52,7 +52,7 @@ fn check_sources(backend: &dyn CaptureBackend) {
 
 fn check_unknown(backend: &dyn CaptureBackend, id: &str) {
     let listener = Listener::new();
-    let opened = backend.open(&SourceId::new(id), &SourceConfig { fps: FPS }, listener.sink("source"));
+    let opened = backend.open(&SourceId::new(id), &SourceConfig::new(FPS), listener.sink("source"));
     let error = opened.err().unwrap_or_else(|| panic!("{id:?} could be opened"));
     assert_eq!(error, CaptureError::UnknownSource { id: SourceId::new(id) });
     assert!(!error.is_retryable());
@@ -64,9 +64,9 @@ fn check_still(backend: &dyn CaptureBackend, id: &str) {
     let capture = listener.open(backend, id, FPS);
     let first = listener.picture("source", |_| true);
     assert_eq!((first.serial, first.since, &first.damage), (1, 0, &Damage::All), "{id}");
-    let unchanged = || listener.intake.pictures.counts(&track("source")).unchanged;
+    let unchanged = || listener.pictures().counts(&track("source")).unchanged;
     super::wait_for("thirty looks", || (unchanged() >= 30).then_some(()));
-    let counts = listener.intake.pictures.counts(&track("source"));
+    let counts = listener.pictures().counts(&track("source"));
     assert_eq!((counts.captured, counts.dropped), (1, 0), "{id} changed though it stands still");
     check_stops(&listener, id, threads, || drop(capture));
 }
@@ -172,9 +172,9 @@ fn check_stops(listener: &Listener, id: &str, threads: Option<usize>, stop: impl
     assert!(begun.elapsed() < Duration::from_secs(1), "{id} took {:?} to stop", begun.elapsed());
     assert_eq!(captures(), threads, "{id} left a thread behind");
     while listener.intake.sound.try_recv().is_ok() {}
-    let counts = listener.intake.pictures.counts(&track("source"));
+    let counts = listener.pictures().counts(&track("source"));
     std::thread::sleep(Duration::from_millis(150));
-    assert_eq!(listener.intake.pictures.counts(&track("source")), counts, "{id} goes on after its end");
+    assert_eq!(listener.pictures().counts(&track("source")), counts, "{id} goes on after its end");
     assert!(listener.intake.sound.is_empty(), "{id} goes on after its end");
     assert_eq!(listener.intake.events.try_recv().ok(), None, "{id} reports its own end");
 }

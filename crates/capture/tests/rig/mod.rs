@@ -12,9 +12,9 @@ pub mod process;
 pub mod sound;
 
 use clock::{HostClock, SessionClock};
-use model::{AudioBlock, Frame, HostTime, Timestamp, TrackId};
+use model::{AudioBlock, Frame, HostTime, InputEvent, Timestamp, TrackId};
 use spool_capture::{
-    Capture, CaptureBackend, Intake, Outlet, SampleSink, SourceConfig, SourceEvent, SourceId,
+    Capture, CaptureBackend, Intake, NewestPictures, Outlet, SampleSink, SourceConfig, SourceEvent, SourceId,
 };
 use std::{
     env,
@@ -63,7 +63,7 @@ pub struct Listener {
 
 impl Listener {
     pub fn new() -> Self {
-        let (outlet, intake) = Outlet::new();
+        let (outlet, intake) = Outlet::new(&[&[track("source")]]);
         Self { outlet, intake, clock: Arc::new(SessionClock::new(Host.now())) }
     }
 
@@ -78,15 +78,28 @@ impl Listener {
     /// Opens a source whose samples go to the track `source`.
     pub fn open(&self, backend: &dyn CaptureBackend, id: &str, fps: u32) -> Capture {
         backend
-            .open(&SourceId::new(id), &SourceConfig { fps }, self.sink("source"))
+            .open(&SourceId::new(id), &SourceConfig::new(fps), self.sink("source"))
             .unwrap_or_else(|error| panic!("{id} cannot be opened: {error}"))
     }
 
     /// The next picture of a track that fits.
     pub fn picture(&self, name: &str, fits: impl Fn(&Frame) -> bool) -> Frame {
         wait_for(&format!("a picture of {name}"), || {
-            self.intake.pictures.wait(Duration::from_millis(50));
-            self.intake.pictures.take(&track(name)).filter(&fits)
+            self.pictures().wait(Duration::from_millis(50));
+            self.pictures().take(&track(name)).filter(&fits)
+        })
+    }
+
+    /// The pictures of the track `source`.
+    pub fn pictures(&self) -> &NewestPictures {
+        &self.intake.viewers[0].pictures
+    }
+
+    /// The next input event that fits.
+    pub fn input(&self, fits: impl Fn(&InputEvent) -> bool) -> InputEvent {
+        wait_for("an input event", || {
+            let event = self.intake.viewers[0].inputs.recv_timeout(Duration::from_millis(50)).ok()?.1;
+            Some(event).filter(&fits)
         })
     }
 

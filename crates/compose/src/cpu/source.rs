@@ -32,8 +32,8 @@ impl<'a> Source<'a> {
         let (width, height) = (size.width as usize, size.height as usize);
         let (row, rows) = match format {
             PixelFormat::Bgrx | PixelFormat::BgraPremultiplied => (width * 4, height),
-            PixelFormat::Nv12 if width % 2 == 0 && height % 2 == 0 => (width, height / 2 * 3),
-            PixelFormat::Nv12 => return invalid(format!("{size} is not even")),
+            PixelFormat::Nv12(_) if width % 2 == 0 && height % 2 == 0 => (width, height / 2 * 3),
+            PixelFormat::Nv12(_) => return invalid(format!("{size} is not even")),
         };
         let needed = stride.checked_mul(rows - 1).and_then(|before| before.checked_add(row));
         if stride < row || needed.is_none_or(|needed| bytes.len() < needed) {
@@ -85,14 +85,14 @@ impl<'a> Source<'a> {
     /// `rect` of layer space as it lies in the frame, if all of it does and it has the right format.
     pub(crate) fn lent(&self, rect: Rect) -> Option<Pixels<'a>> {
         let Planes { format, stride, ref bytes, .. } = self.frame.picture;
-        (format != PixelFormat::Nv12 && self.covers(rect))
+        (!matches!(format, PixelFormat::Nv12(_)) && self.covers(rect))
             .then(|| Pixels { stride, bytes: &bytes[self.offset(rect.x, rect.y)..] })
     }
 
     /// Where the pixel at (`x`, `y`) of layer space begins in the first plane.
     fn offset(&self, x: i32, y: i32) -> usize {
         let Planes { format, stride, .. } = self.frame.picture;
-        let depth = if format == PixelFormat::Nv12 { 1 } else { 4 };
+        let depth = if matches!(format, PixelFormat::Nv12(_)) { 1 } else { 4 };
         let (x, y) = (x.abs_diff(self.frame.origin.x) as usize, y.abs_diff(self.frame.origin.y) as usize);
         y * stride + x * depth
     }
@@ -106,7 +106,7 @@ impl<'a> Source<'a> {
                 out.copy_from_slice(&bytes[from..][..out.len()]);
                 out.iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = OPAQUE);
             }
-            PixelFormat::Nv12 => self.convert_row(x, y, out.as_chunks_mut::<4>().0),
+            PixelFormat::Nv12(_) => self.convert_row(x, y, out.as_chunks_mut::<4>().0),
         }
     }
 

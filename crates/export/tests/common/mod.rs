@@ -167,6 +167,8 @@ pub fn store(tracks: Vec<(TrackKind, &str, Vec<Piece>)>, gaps: &[Span]) -> Recor
         tracks: Vec::new(),
         gaps: Vec::new(),
         lost: None,
+        layouts: Vec::new(),
+        check: None,
     };
     let mut writer = store.begin(meta).unwrap();
     for (kind, label, pieces) in tracks {

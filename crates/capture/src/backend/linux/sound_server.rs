@@ -65,7 +65,14 @@ impl SoundSystem for SoundServer {
             (DEFAULT_MICROPHONE, SourceKind::Microphone, "Default microphone"),
             (DEFAULT_SYSTEM, SourceKind::SystemAudio, "What the speakers play"),
         ];
-        let info = |id, kind, name, is_default| SourceInfo { id, kind, name, is_default, size: None };
+        let info = |id, kind, name, is_default| SourceInfo {
+            id,
+            kind,
+            name,
+            is_default,
+            size: None,
+            formats: Vec::new(),
+        };
         let defaults = defaults
             .into_iter()
             .filter(|(_, kind, _)| found.iter().any(|device| device.kind == *kind))
@@ -128,7 +135,7 @@ impl SoundServer {
         let device = match kind {
             SourceKind::Microphone => self.host.default_input_device()?,
             SourceKind::SystemAudio => self.host.default_output_device()?,
-            SourceKind::Screen => return None,
+            SourceKind::Screen | SourceKind::Window | SourceKind::Camera => return None,
         };
         Some(Found { id: id.clone(), kind, name: name.clone(), device })
     }

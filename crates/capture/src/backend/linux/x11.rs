@@ -50,6 +50,7 @@ pub(super) fn sources() -> Result<Vec<SourceInfo>, CaptureError> {
         name: format!("{name} ({}×{})", area.width, area.height),
         is_default,
         size: Some(area.size()),
+        formats: Vec::new(),
     };
     let whole = info(id.clone(), "Whole screen".to_owned(), display.whole().map_err(describe)?, true);
     let monitors = display.monitors().map_err(describe)?.into_iter().map(|monitor| {

@@ -3,7 +3,7 @@
 use super::{Display, Fault};
 use crate::{SampleContent, SampleSink};
 use bytes::Bytes;
-use model::{HostTime, PixelFormat, Planes, Point, Rect, Size};
+use model::{HostTime, InputEvent, Point, PointerShape, Rect, Size};
 use x11rb::protocol::{
     xfixes::{ConnectionExt as _, GetCursorImageReply},
     xproto::QueryPointerReply,
@@ -12,15 +12,9 @@ use x11rb::protocol::{
 /// What is known of the pointer, and what was last said about it.
 #[derive(Default)]
 pub(super) struct Pointer {
-    shape: Option<Shape>,
+    shape: Option<PointerShape>,
     is_current: bool,
     told: Option<Point>,
-}
-
-/// How it looks, and which of its pixels points.
-struct Shape {
-    picture: Planes,
-    hot: Point,
 }
 
 impl Pointer {
@@ -38,26 +32,27 @@ impl Pointer {
         at: HostTime,
         sink: &SampleSink,
     ) -> Result<(), Fault> {
-        let reshaped = !self.is_current;
-        if reshaped {
+        if !self.is_current {
             self.shape = fetch_shape(display)?;
             self.is_current = true;
+            if let Some(shape) = &self.shape {
+                sink.push(at, SampleContent::Input(InputEvent::PointerShape(shape.clone())));
+            }
         }
         let seen = self.shape.as_ref().filter(|_| place.same_screen).and_then(|shape| {
-            let origin = Point {
-                x: i32::from(place.root_x) - shape.hot.x - area.x,
-                y: i32::from(place.root_y) - shape.hot.y - area.y,
-            };
-            let size = shape.picture.size;
-            let covered = Rect::new(origin.x, origin.y, size.width, size.height);
-            covered.intersect(Rect::whole(area.size())).map(|_| (shape.picture.clone(), origin))
+            let tip = Point { x: i32::from(place.root_x) - area.x, y: i32::from(place.root_y) - area.y };
+            let covered = Rect::new(tip.x, tip.y, shape.size.width, shape.size.height)
+                .shifted(-shape.hot.x, -shape.hot.y);
+            covered.intersect(Rect::whole(area.size())).map(|_| tip)
         });
         match seen {
-            Some((picture, origin)) if reshaped || self.told != Some(origin) => {
-                self.told = Some(origin);
-                sink.push(at, SampleContent::Cursor { picture, origin });
+            Some(tip) if self.told != Some(tip) => {
+                self.told = Some(tip);
+                sink.push(at, SampleContent::Input(InputEvent::Pointer(tip)));
             }
-            None if self.told.take().is_some() => sink.push(at, SampleContent::NoCursor),
+            None if self.told.take().is_some() => {
+                sink.push(at, SampleContent::Input(InputEvent::PointerGone))
+            }
             _ => {}
         }
         Ok(())
@@ -65,7 +60,7 @@ impl Pointer {
 }
 
 /// A server without a pointer refuses to show it.
-fn fetch_shape(display: &Display) -> Result<Option<Shape>, Fault> {
+fn fetch_shape(display: &Display) -> Result<Option<PointerShape>, Fault> {
     match display.server.xfixes_get_cursor_image()?.reply().map_err(Fault::from) {
         Ok(image) => Ok(shape_of(&image)),
         Err(Fault::Refused(_)) => Ok(None),
@@ -73,16 +68,14 @@ fn fetch_shape(display: &Display) -> Result<Option<Shape>, Fault> {
     }
 }
 
-fn shape_of(image: &GetCursorImageReply) -> Option<Shape> {
+fn shape_of(image: &GetCursorImageReply) -> Option<PointerShape> {
     let size = Size::new(image.width.into(), image.height.into());
     if Rect::whole(size).area() != image.cursor_image.len() as u64 || image.cursor_image.is_empty() {
         return None;
     }
     // The server gives colours multiplied by alpha, as numbers; their bytes, lowest first, are blue to alpha.
-    let bytes: Bytes = image.cursor_image.iter().flat_map(|pixel| pixel.to_le_bytes()).collect();
-    let picture =
-        Planes { format: PixelFormat::BgraPremultiplied, size, stride: 4 * size.width as usize, bytes };
-    Some(Shape { picture, hot: Point { x: image.xhot.into(), y: image.yhot.into() } })
+    let pixels: Bytes = image.cursor_image.iter().flat_map(|pixel| pixel.to_le_bytes()).collect();
+    Some(PointerShape { size, hot: Point { x: image.xhot.into(), y: image.yhot.into() }, pixels })
 }
 
 #[cfg(test)]
@@ -99,8 +92,8 @@ mod tests {
             ..GetCursorImageReply::default()
         };
         let shape = shape_of(&image(2, &[0x8010_2030, 0xff00_00ff])).unwrap();
-        assert_eq!(&shape.picture.bytes[..], &[0x30, 0x20, 0x10, 0x80, 0xff, 0, 0, 0xff]);
-        assert_eq!((shape.picture.size, shape.hot), (Size::new(2, 1), Point { x: 1, y: 0 }));
+        assert_eq!(&shape.pixels[..], &[0x30, 0x20, 0x10, 0x80, 0xff, 0, 0, 0xff]);
+        assert_eq!((shape.size, shape.hot), (Size::new(2, 1), Point { x: 1, y: 0 }));
         assert!(shape_of(&image(3, &[0, 0])).is_none());
         assert!(shape_of(&image(0, &[])).is_none());
     }
