@@ -5,7 +5,7 @@
 
 use crate::{SourceEvent, damage::simplified};
 use crossbeam_channel::{Receiver, Sender};
-use model::{Annotation, AudioBlock, Damage, Frame, InputEvent, Planes, Point, Timestamp, TrackId};
+use model::{AudioBlock, Damage, Frame, InputEvent, Planes, Point, Timestamp, TrackId};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -73,9 +73,9 @@ impl Outlet {
         self.sound.dropped()
     }
 
-    /// Somebody drew at `at`: seen as soon as can be.
-    pub fn annotate(&self, at: Timestamp, annotation: Annotation) {
-        self.input(at, &InputEvent::Annotation(annotation));
+    /// Something happened that no source tells, such as a drawing: seen as soon as can be.
+    pub fn tell(&self, at: Timestamp, event: &InputEvent) {
+        self.input(at, event);
         self.views.iter().for_each(|view| view.pictures.wake());
     }
 
@@ -313,7 +313,7 @@ mod tests {
         outlet.count(&track(), |counts| counts.unchanged += 1);
         assert!(!screen.pictures.wait(Duration::ZERO), "a look at a still screen wakes nobody");
         assert!(!camera.pictures.wait(Duration::ZERO), "another's look wakes nobody");
-        outlet.annotate(Timestamp(2), Annotation::Clear);
+        outlet.tell(Timestamp(2), &InputEvent::PointerGone);
         assert!(screen.pictures.wait(Duration::ZERO) && camera.pictures.wait(Duration::ZERO));
     }
 

@@ -262,8 +262,8 @@ impl Program {
         }
         self.cadence.interrupt();
         let screen = Pictured { track: self.plan.screen.clone(), size: source };
-        let overlays = std::slice::from_ref(&self.plan.pointer);
-        let scene = Layout::default().scene(canvas, Some(&screen), None, overlays);
+        let pointer = Pictured { track: self.plan.pointer.clone(), size: source };
+        let scene = Layout::default().scene(canvas, Some(&screen), None, &[pointer]);
         self.line = Some(Line { source, scene, compositor: Compositor::new(canvas)?, encoder });
         Ok(())
     }

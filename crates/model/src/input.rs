@@ -22,6 +22,8 @@ pub struct PointerShape {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputEvent {
+    /// From now on points are pixels of a picture of this size.
+    Resized(Size),
     /// The pointer points here now.
     Pointer(Point),
     /// The pointer looks like this now.
@@ -138,6 +140,8 @@ impl Drawing {
 /// All that holds at one instant: what a reader must know who begins here. Pure: events in, state out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct InputState {
+    /// The size of the main picture.
+    pub picture: Option<Size>,
     /// Where the pointer points, if it can be seen.
     pub pointer: Option<Point>,
     /// How it looks.
@@ -159,6 +163,7 @@ impl InputState {
     /// What an event changes.
     pub fn apply(&mut self, event: &InputEvent) {
         match event {
+            InputEvent::Resized(size) => self.picture = Some(*size),
             InputEvent::Pointer(at) => self.pointer = Some(*at),
             InputEvent::PointerShape(shape) => self.shape = Some(shape.clone()),
             InputEvent::PointerGone => self.pointer = None,

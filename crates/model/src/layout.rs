@@ -206,14 +206,15 @@ impl Layout {
         screen.or(camera).map(|main| main.size.fit_even(limit))
     }
 
-    /// What is drawn on `canvas`: screen or else camera all over it, then `overlays` in pixels of that main picture
-    /// (drawings, keys, the pointer), and the camera above the screen. Rectangles are even.
+    /// What is drawn on `canvas`: screen or else camera all over it, above the screen the camera, and above all
+    /// `overlays` (drawings, keys, the pointer), whose pictures are as large as their source's main picture was.
+    /// Rectangles are even.
     pub fn scene(
         &self,
         canvas: Size,
         screen: Option<&Pictured>,
         camera: Option<&Pictured>,
-        overlays: &[TrackId],
+        overlays: &[Pictured],
     ) -> Scene {
         let (main, inset) = match (screen, camera) {
             (Some(screen), camera) => (Some(screen), camera.filter(|_| self.camera.shown)),
@@ -221,12 +222,13 @@ impl Layout {
         };
         let mut layers = Vec::new();
         if let Some(main) = main {
-            let on_main =
-                |track: &TrackId| Layer::plain(track.clone(), Rect::whole(main.size), Rect::whole(canvas));
+            let whole = |source: &Pictured| {
+                Layer::plain(source.track.clone(), Rect::whole(source.size), Rect::whole(canvas))
+            };
             let mirrored = screen.is_none() && self.camera.mirrored;
-            layers.push(Layer { mirrored, ..on_main(&main.track) });
+            layers.push(Layer { mirrored, ..whole(main) });
             layers.extend(inset.map(|camera| self.camera.layer(camera.track.clone(), canvas, camera.size)));
-            layers.extend(overlays.iter().map(on_main));
+            layers.extend(overlays.iter().map(whole));
         }
         Scene { background: self.background, layers }
     }
@@ -258,7 +260,7 @@ mod tests {
 
     fn inset(layout: &Layout, canvas: Size) -> Layer {
         let (screen, camera) = (pictured("screen", 1920, 1080), pictured("camera", 1280, 720));
-        let scene = layout.scene(canvas, Some(&screen), Some(&camera), &["cursor".parse().unwrap()]);
+        let scene = layout.scene(canvas, Some(&screen), Some(&camera), &[pictured("cursor", 1920, 1080)]);
         assert_eq!(scene.layers.len(), 3);
         scene.layers[1].clone()
     }
