@@ -14,7 +14,7 @@ use model::{Chunk, ChunkId, CodecConfig, Init, Span, Timestamp, TrackId};
 use mp4_atom::{Atom, Encode, Ftyp, Moov};
 use pick::Picked;
 use std::{ops::Range, time::Duration};
-use timeline::Timeline;
+pub use timeline::{Kept, Timeline};
 
 /// A track to be flattened.
 #[derive(Debug, Clone, Copy)]

@@ -17,12 +17,14 @@ mod golden;
 mod hls;
 mod policy;
 mod sample_entry;
+mod samples;
 mod scan;
 
 pub use chunker::Chunker;
 pub use error::MediaError;
-pub use flatten::{ChunkRange, FlatPlan, FlatTrack, flatten};
+pub use flatten::{ChunkRange, FlatPlan, FlatTrack, Kept, Timeline, flatten};
 pub use fmp4::{init, read_init};
 pub use hls::{MediaPlaylist, Rendition, Resource, codec_name, master_playlist, media_playlist};
 pub use policy::ChunkPolicy;
+pub use samples::{StoredSample, samples};
 pub use scan::{Scan, scan};

@@ -3,17 +3,19 @@
 use model::{Span, Timestamp};
 use std::time::Duration;
 
-/// What of a session is kept, in order.
+/// What of a session is kept, in order, and where it lies in the time of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Timeline {
+pub struct Timeline {
     /// Each with its start in the file.
     kept: Vec<(Span, Timestamp)>,
 }
 
 /// A kept span in the ticks of one track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kept {
+pub struct Kept {
+    /// Where it starts, in session time.
     pub start: i64,
+    /// Where it ends, in session time.
     pub end: i64,
     /// Where it starts in the file.
     pub flat: i64,
