@@ -161,11 +161,15 @@ impl<T> At<T> for io::Result<T> {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::{Error, ErrorCode};
+        use rusqlite::{Error, ErrorCode, ffi};
         if let Error::FromSqlConversionFailure(..)
         | Error::InvalidColumnType(..)
         | Error::IntegralValueOutOfRange(..) = error
         {
+            return Self::IndexDamaged;
+        }
+        // The file ends within a page: whatever the disk does, it will not give the rest.
+        if error.sqlite_error().is_some_and(|found| found.extended_code == ffi::SQLITE_IOERR_SHORT_READ) {
             return Self::IndexDamaged;
         }
         match error.sqlite_error_code() {
@@ -206,6 +210,7 @@ mod tests {
     fn sqlite_errors_get_the_same_variants() {
         assert!(matches!(sqlite(ffi::SQLITE_FULL), StoreError::DiskFull { .. }));
         assert!(matches!(sqlite(ffi::SQLITE_IOERR), StoreError::Io { .. }));
+        assert!(matches!(sqlite(ffi::SQLITE_IOERR_SHORT_READ), StoreError::IndexDamaged));
         assert!(matches!(sqlite(ffi::SQLITE_CORRUPT), StoreError::IndexDamaged));
         assert!(matches!(sqlite(ffi::SQLITE_NOTADB), StoreError::IndexDamaged));
         assert!(!sqlite(ffi::SQLITE_MISUSE).is_retryable());

@@ -287,7 +287,8 @@ impl<'a> Recovery<'a> {
             // One chunk of each track was open, and all of it but the tail can be missing.
             let tail =
                 meta.tracks.iter().map(|track| self.tails.get(&track.id).copied().unwrap_or_default()).min();
-            meta.chunk.saturating_sub(tail.unwrap_or_default()) + IN_FLIGHT
+            // The file may say anything of how long chunks were.
+            meta.chunk.saturating_sub(tail.unwrap_or_default()).saturating_add(IN_FLIGHT)
         };
         meta.lost = Some(lost);
         self.report.lost = lost;

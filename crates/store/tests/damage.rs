@@ -143,6 +143,11 @@ fn an_index_that_is_cut_or_overwritten_is_rebuilt() {
         fs::write(library.database(), &sound[..size]).unwrap();
         assert!(library.check_whole(&format!("cut to {size}")).rebuilt_index);
     }
+    // Within a page too, where SQLite speaks of the disk and not of the file.
+    for size in (1..sound.len()).step_by(509) {
+        fs::write(library.database(), &sound[..size]).unwrap();
+        library.check_whole(&format!("cut to {size}"));
+    }
     for bytes in [vec![0; sound.len()], Random::new(1).bytes(sound.len()), b"not a database".to_vec()] {
         fs::write(library.database(), bytes).unwrap();
         assert!(library.check_whole("overwritten").rebuilt_index);
@@ -270,6 +275,20 @@ fn without_index_and_document_the_files_still_tell_what_they_hold() {
         assert_eq!(track.track.kind, expected.track.kind);
     }
     store.verify_invariants().unwrap();
+}
+
+#[test]
+fn a_document_may_say_anything_of_times() {
+    let library = Library::new();
+    fs::remove_file(library.database()).unwrap();
+    let document = library.track("session.json");
+    let mut said: serde_json::Value = serde_json::from_slice(&fs::read(&document).unwrap()).unwrap();
+    said["state"] = "recording".into();
+    said["boot"] = serde_json::Value::Null;
+    said["chunk"] = serde_json::json!({ "secs": u64::MAX, "nanos": 999_999_999 });
+    fs::write(&document, said.to_string()).unwrap();
+    let (_, recovered) = open(library.dir()).unwrap();
+    assert_eq!(recovered.sessions[0].lost, std::time::Duration::MAX);
 }
 
 #[test]
