@@ -46,7 +46,11 @@ pub fn media_playlist(playlist: &MediaPlaylist<'_>, uri: impl Fn(Resource<'_>) -
     let segments = segments(playlist);
     let longest = segments.iter().map(|segment| segment.duration).max().unwrap_or_default();
     // A chunk goes on until a keyframe comes, which is at most a second after its boundary.
-    let target = if playlist.ended { longest } else { longest.max(playlist.chunk + Duration::from_secs(1)) };
+    let target = if playlist.ended {
+        longest
+    } else {
+        longest.max(playlist.chunk.saturating_add(Duration::from_secs(1)))
+    };
     let first = segments.first().map_or(1, |segment| segment.chunk.id.index);
     let gone = segments.first().map_or(0, |first| first.gaps);
 
@@ -226,6 +230,20 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_may_say_anything_of_the_length_of_chunks() {
+        let info = model::TrackInfo {
+            id: crate::fixtures::track("mix"),
+            kind: model::TrackKind::Mix,
+            label: String::new(),
+            inits: vec![],
+        };
+        let track = TrackManifest { track: info, chunks: vec![] };
+        let playlist =
+            MediaPlaylist { track: &track, gaps: &[], started_at: None, chunk: Duration::MAX, ended: false };
+        assert!(media_playlist(&playlist, |_| String::new()).contains("TARGETDURATION:1844674407370955"));
+    }
 
     #[test]
     fn wall_clock_times_are_gregorian() {
