@@ -251,7 +251,7 @@ impl Drawing {
                 // Letters are about half as wide as they are tall.
                 let letters = text.lines().map(|line| line.chars().count()).max().unwrap_or(0) as u32;
                 let middle = first.y.saturating_add_unsigned(self.width / 2);
-                let end = first.x.saturating_add_unsigned(self.width / 2 * letters);
+                let end = first.x.saturating_add_unsigned((self.width / 2).saturating_mul(letters));
                 vec![Point { x: first.x, y: middle }, Point { x: end, y: middle }]
             }
         }
@@ -323,6 +323,16 @@ mod tests {
                 assert_eq!(state.drawings.len(), left, "{tool:?} at {place:?}");
             }
         }
+    }
+
+    #[test]
+    fn letters_of_any_size_can_be_erased() {
+        let mut state = InputState::default();
+        let words = drawing(1, Tool::Text("words".into()), &[(0, 0)]);
+        state.apply(&draw(Drawing { width: u32::MAX, ..words }));
+        let points = vec![Point { x: i32::MAX, y: i32::MIN }];
+        state.apply(&InputEvent::Annotation(Annotation::Erase { points, radius: u32::MAX }));
+        assert_eq!(state.drawings, []);
     }
 
     #[test]

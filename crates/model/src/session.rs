@@ -212,8 +212,8 @@ impl SelfCheck {
 
     /// Whether sound and pictures are together.
     pub fn is_together(&self) -> bool {
-        self.end_offset_us.is_none_or(|offset| offset.abs() <= Self::OFFSET_US_MAX)
-            && self.sound.iter().all(|sound| sound.offset_us.abs() <= Self::OFFSET_US_MAX)
+        let near = |offset: i64| offset.unsigned_abs() <= Self::OFFSET_US_MAX.unsigned_abs();
+        self.end_offset_us.is_none_or(near) && self.sound.iter().all(|sound| near(sound.offset_us))
     }
 }
 
@@ -256,5 +256,18 @@ impl Manifest {
     /// Bytes of all chunks.
     pub fn bytes(&self) -> u64 {
         self.tracks.iter().flat_map(|track| &track.chunks).map(|chunk| chunk.size).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_is_together_with_pictures_up_to_what_viewers_detect() {
+        let check = |offset| SelfCheck { end_offset_us: Some(offset), sound: vec![] }.is_together();
+        let most = SelfCheck::OFFSET_US_MAX;
+        assert!(check(0) && check(most) && check(-most));
+        assert!(!check(most + 1) && !check(-most - 1) && !check(i64::MIN));
     }
 }
