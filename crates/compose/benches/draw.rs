@@ -3,16 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "a bench ends where it fails")]
 
 use model::{
-    Color, Damage, Frame, Frames, Layer, PixelFormat, Planes, Point, Rect, Scene, Size, Timestamp, TrackId,
+    Color, Damage, Frame, Frames, Inset, Layout, Matrix, Pictured, PixelFormat, Planes, Point, PointerStyle,
+    Rect, Scene, Shape, Size, Timestamp, TrackId,
 };
 use spool_compose::Compositor;
 use std::{fs, hint::black_box, sync::LazyLock, time::Instant};
 
 const HD: Size = Size { width: 1920, height: 1080 };
+const HD720: Size = Size { width: 1280, height: 720 };
 const PICTURES: u64 = 200;
 
 struct Desk {
     screens: Vec<Frame>,
+    cameras: Vec<Frame>,
     cursor: Frame,
     step: usize,
     screen_damage: Damage,
@@ -22,13 +25,21 @@ struct Desk {
 impl Frames for Desk {
     fn frame(&mut self, track: &TrackId, _at: Timestamp) -> Option<Frame> {
         let serial = self.step as u64 + 2;
-        if track.as_str() == "cursor" {
-            let step = if self.cursor_moves { self.step as i32 } else { 0 };
-            let origin = Point { x: 100 + step * 7 % 1700, y: 100 + step * 5 % 900 };
-            return Some(Frame { origin, ..self.cursor.clone() });
+        match track.as_str() {
+            "cursor" => {
+                let step = if self.cursor_moves { self.step as i32 } else { 0 };
+                let origin = Point { x: 100 + step * 7 % 1700, y: 100 + step * 5 % 900 };
+                Some(Frame { origin, ..self.cursor.clone() })
+            }
+            "camera" => {
+                let frame = self.cameras[self.step % self.cameras.len()].clone();
+                Some(Frame { serial, ..frame })
+            }
+            _ => {
+                let frame = self.screens[self.step % self.screens.len()].clone();
+                Some(Frame { serial, since: serial - 1, damage: self.screen_damage.clone(), ..frame })
+            }
         }
-        let frame = self.screens[self.step % self.screens.len()].clone();
-        Some(Frame { serial, since: serial - 1, damage: self.screen_damage.clone(), ..frame })
     }
 }
 
@@ -39,9 +50,10 @@ fn picture(format: PixelFormat, size: Size, seed: u32) -> Frame {
         (state >> 24) as u8
     };
     let bytes: Vec<u8> = (0..size.width as usize * size.height as usize * 4).map(|_| next()).collect();
+    let stride = size.width as usize * if matches!(format, PixelFormat::Nv12(_)) { 1 } else { 4 };
     Frame {
         at: Timestamp::ZERO,
-        picture: Planes { format, size, stride: size.width as usize * 4, bytes: bytes.into() },
+        picture: Planes { format, size, stride, bytes: bytes.into() },
         origin: Point::default(),
         serial: 1,
         since: 0,
@@ -49,13 +61,14 @@ fn picture(format: PixelFormat, size: Size, seed: u32) -> Frame {
     }
 }
 
-fn bench(name: &str, canvas: Size, screen_damage: Damage, cursor_moves: bool) {
+/// Draws with a pointer on the screen, and with a camera if `inset` has one.
+fn bench(name: &str, canvas: Size, screen_damage: Damage, cursor_moves: bool, inset: Option<Inset>) {
     // Several pictures, so that they come from memory as they do from a screen.
     let screens = (1..=8).map(|seed| picture(PixelFormat::Bgrx, HD, seed)).collect();
+    let cameras = (1..=8).map(|seed| picture(PixelFormat::Nv12(Matrix::Bt601Full), HD720, seed)).collect();
     let cursor = picture(PixelFormat::BgraPremultiplied, Size::new(24, 24), 9);
-    let mut desk = Desk { screens, cursor, step: 0, screen_damage, cursor_moves };
-    let layer = |name: &str| Layer::plain(name.parse().unwrap(), Rect::whole(HD), Rect::whole(canvas));
-    let scene = Scene { background: Color::BLACK, layers: vec![layer("screen"), layer("cursor")] };
+    let mut desk = Desk { screens, cameras, cursor, step: 0, screen_damage, cursor_moves };
+    let scene = scene(canvas, inset);
     let mut compositor = Compositor::new(canvas).unwrap();
     let mut start = cpu_ms();
     for step in 0..PICTURES as usize + 10 {
@@ -68,6 +81,18 @@ fn bench(name: &str, canvas: Size, screen_damage: Damage, cursor_moves: bool) {
     println!("{name:40} {:7.3} ms", (cpu_ms() - start) / PICTURES as f64);
 }
 
+fn scene(canvas: Size, inset: Option<Inset>) -> Scene {
+    let pictured = |track: &str, size| Pictured { track: track.parse().unwrap(), size };
+    let camera = inset.map(|_| pictured("camera", HD720));
+    let layout = Layout {
+        background: Color::BLACK,
+        camera: inset.unwrap_or_default(),
+        pointer: PointerStyle::default(),
+        keys: false,
+    };
+    layout.scene(canvas, Some(&pictured("screen", HD)), camera.as_ref(), &[pictured("cursor", HD)])
+}
+
 /// Milliseconds on a processor so far where the system tells, else milliseconds.
 fn cpu_ms() -> f64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -78,16 +103,29 @@ fn cpu_ms() -> f64 {
 }
 
 fn main() {
-    let hd720 = Size::new(1280, 720);
     // A band of 5 % of the pixels.
     let band = Damage::Rects(vec![Rect::new(100, 300, 1600, 65)]);
-    bench("1:1, all damaged", HD, Damage::All, false);
-    bench("1:1, 5 % damaged", HD, band.clone(), false);
-    bench("1:1, pointer moves", HD, Damage::Rects(Vec::new()), true);
-    bench("1:1, nothing", HD, Damage::Rects(Vec::new()), false);
-    bench("to 720p, all damaged", hd720, Damage::All, false);
-    bench("to 720p, 5 % damaged", hd720, band, false);
-    bench("to 720p, pointer moves", hd720, Damage::Rects(Vec::new()), true);
-    bench("to 480p, all damaged", Size::new(852, 480), Damage::All, false);
-    bench("to 1600x900, all damaged", Size::new(1600, 900), Damage::All, false);
+    let nothing = Damage::Rects(Vec::new());
+    bench("1:1, all damaged", HD, Damage::All, false, None);
+    bench("1:1, 5 % damaged", HD, band.clone(), false, None);
+    bench("1:1, pointer moves", HD, nothing.clone(), true, None);
+    bench("1:1, nothing", HD, nothing.clone(), false, None);
+    bench("to 720p, all damaged", HD720, Damage::All, false, None);
+    bench("to 720p, 5 % damaged", HD720, band, false, None);
+    bench("to 720p, pointer moves", HD720, nothing.clone(), true, None);
+    bench("to 480p, all damaged", Size::new(852, 480), Damage::All, false, None);
+    bench("to 1600x900, all damaged", Size::new(1600, 900), Damage::All, false, None);
+    let circle = Inset::default();
+    let plain = Inset { shape: Shape::Rectangle, border: 0.0, mirrored: false, ..circle };
+    bench("camera 480x270, nothing else", HD, nothing.clone(), false, Some(plain));
+    bench("camera 270x270 circle, nothing else", HD, nothing.clone(), false, Some(circle));
+    bench(
+        "camera 480x270 rounded, nothing else",
+        HD,
+        nothing,
+        false,
+        Some(Inset { shape: Shape::Rounded, ..circle }),
+    );
+    bench("camera 480x270, all damaged", HD, Damage::All, false, Some(plain));
+    bench("camera 270x270 circle, all damaged", HD, Damage::All, false, Some(circle));
 }

@@ -4,17 +4,19 @@
 mod blend;
 mod convert;
 mod damage;
+mod outline;
 mod placed;
+mod rows;
 mod scale;
 mod simd;
 mod source;
+mod ycbcr;
 
 use crate::RenderError;
 use convert::Target;
 use damage::Region;
-use model::{Color, Frame, Frames, Nv12, Rect, Scene, Size, Timestamp};
-use placed::{Placed, Tile, track_of};
-use scale::Scratch;
+use model::{Color, Frame, Frames, Layer, Nv12, Rect, Scene, Size, Timestamp};
+use placed::{Memory, Placed, Tile, track_of};
 use source::Source;
 
 /// As encoders take it.
@@ -38,7 +40,7 @@ pub struct Compositor {
     /// The scene that is on the canvas; none if that is not known.
     drawn: Option<(Scene, Vec<Placed>)>,
     tile: Vec<u8>,
-    memory: (Vec<u8>, Scratch),
+    memory: Memory,
 }
 
 impl Compositor {
@@ -55,7 +57,7 @@ impl Compositor {
             chroma: vec![128; pixels / 2],
             drawn: None,
             tile: Vec::new(),
-            memory: Default::default(),
+            memory: Memory::default(),
         })
     }
 
@@ -70,11 +72,14 @@ impl Compositor {
         let frames = collect(scene, at, frames);
         let mut region = Region::new(self.canvas);
         // Until all is drawn, what is on the canvas is not known.
-        let mut placed = match self.drawn.take() {
-            Some((drawn, placed)) if drawn == *scene => placed,
+        let (scene_drawn, mut placed) = match self.drawn.take() {
+            Some((drawn, placed)) if drawn == *scene => (drawn, placed),
+            Some((drawn, placed)) if drawn.background == scene.background => {
+                (scene.clone(), arrange(&drawn.layers, placed, &scene.layers, &mut region)?)
+            }
             _ => {
                 region.add(Rect::whole(self.canvas));
-                scene.layers.iter().map(Placed::new).collect::<Result<_, _>>()?
+                (scene.clone(), scene.layers.iter().map(Placed::new).collect::<Result<_, _>>()?)
             }
         };
         let mut sources = Vec::with_capacity(placed.len());
@@ -95,7 +100,7 @@ impl Compositor {
         for &rect in &damage {
             tiles(rect).for_each(|tile| self.draw(tile, scene.background, &layers));
         }
-        self.drawn = Some((scene.clone(), placed));
+        self.drawn = Some((scene_drawn, placed));
         Ok(Drawn { damage })
     }
 
@@ -130,6 +135,38 @@ impl Compositor {
         }
         convert::to_nv12(tile.bytes, row, &mut target, rect);
     }
+}
+
+/// Takes over what is drawn of `old` for the layers of `new` that are the same. What is different of the others is
+/// damaged: where the old ones were seen here, and where the new ones will be once their pictures are known.
+fn arrange(
+    old: &[Layer],
+    placed: Vec<Placed>,
+    new: &[Layer],
+    region: &mut Region,
+) -> Result<Vec<Placed>, RenderError> {
+    let alike = |(old, new): &(&Layer, &Layer)| old.content == new.content;
+    let first = old.iter().zip(new).take_while(alike).count();
+    let shorter = old.len().min(new.len()) - first;
+    let last = old.iter().rev().zip(new.iter().rev()).take(shorter).take_while(alike).count();
+    let (old_end, new_end) = (old.len() - last, new.len() - last);
+    let mut arranged: Vec<Option<Placed>> = new.iter().map(|_| None).collect();
+    for (index, placed) in placed.into_iter().enumerate() {
+        let place = match index {
+            _ if index < first => Some(index),
+            _ if index >= old_end => Some(index - old_end + new_end),
+            _ => None,
+        };
+        match place.filter(|&place| new[place] == old[index]) {
+            Some(place) => arranged[place] = Some(placed),
+            None => placed.last_seen().into_iter().for_each(|rect| region.add(rect)),
+        }
+    }
+    arranged
+        .into_iter()
+        .zip(new)
+        .map(|(placed, layer)| placed.map_or_else(|| Placed::new(layer), Ok))
+        .collect()
 }
 
 /// The frame of each layer; asked for once per track, as damage counts from the picture given before.

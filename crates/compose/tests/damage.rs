@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use model::{
-    Color, Damage, Frame, Frames, Layer, Matrix, PixelFormat, Planes, Point, Rect, Scene, Size, Timestamp,
-    TrackId,
+    Border, Color, Damage, Frame, Frames, Layer, Matrix, Outline, PixelFormat, Planes, Point, Rect, Scene,
+    Size, Timestamp, TrackId,
 };
 use spool_compose::Compositor;
 use std::collections::HashMap;
@@ -59,19 +59,31 @@ impl Device {
     fn scribble(&mut self, random: &mut Random) {
         self.serial += 1 + u64::from(random.below(3));
         let rect = random.rect(self.picture.size);
-        if matches!(self.picture.format, PixelFormat::Nv12(_)) || random.one_in(8) {
+        if random.one_in(8) {
             self.bytes.fill_with(|| random.next() as u8);
             self.damage = Damage::All;
-        } else {
-            for y in 0..self.picture.size.height as i32 {
-                for x in 0..self.picture.size.width as i32 {
-                    if rect.intersect(Rect::new(x, y, 1, 1)).is_some() {
-                        let at = y as usize * self.picture.stride + x as usize * 4;
-                        self.bytes[at..at + 4].copy_from_slice(&(random.next() as u32).to_le_bytes());
-                    }
+            return;
+        }
+        for y in 0..self.picture.size.height as i32 {
+            for x in 0..self.picture.size.width as i32 {
+                if rect.intersect(Rect::new(x, y, 1, 1)).is_some() {
+                    self.change(x as usize, y as usize, random.next() as u32);
                 }
             }
-            self.damage = self.damage.clone().union(&Damage::Rects(vec![rect]));
+        }
+        self.damage = self.damage.clone().union(&Damage::Rects(vec![rect]));
+    }
+
+    fn change(&mut self, x: usize, y: usize, value: u32) {
+        let Planes { format, size, stride, .. } = self.picture;
+        let [first, second, third, _] = value.to_le_bytes();
+        if matches!(format, PixelFormat::Nv12(_)) {
+            self.bytes[y * stride + x] = first;
+            let chroma = (size.height as usize + y / 2) * stride + (x & !1);
+            self.bytes[chroma..chroma + 2].copy_from_slice(&[second, third]);
+        } else {
+            let at = y * stride + x * 4;
+            self.bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }
     }
 
@@ -104,20 +116,36 @@ fn track(name: &str) -> TrackId {
     name.parse().unwrap()
 }
 
-fn random_scene(canvas: Size, random: &mut Random) -> Scene {
-    let mut layer = |name: &str, scaled: bool| {
-        let crop = Rect::new(random.below(9) as i32 - 3, random.below(9) as i32 - 3, 40, 30);
-        let (x, y) = (random.below(60) as i32 - 10, random.below(50) as i32 - 10);
-        let size = match scaled {
-            true => Size::new(1 + random.below(canvas.width + 20), 1 + random.below(canvas.height + 20)),
-            false => crop.size(),
-        };
-        let opacity = [1.0, 1.0, 0.5, 0.01, 0.0][random.below(5) as usize];
-        let place = Rect::new(x, y, size.width, size.height);
-        Layer { opacity, ..Layer::plain(track(name), crop, place) }
+fn random_look(layer: Layer, random: &mut Random) -> Layer {
+    let outline = match random.below(5) {
+        0 => Outline::Ellipse,
+        1 => Outline::Rounded { radius: random.below(30) },
+        _ => Outline::Rectangle,
     };
-    let layers =
-        vec![layer("screen", false), layer("screen", true), layer("camera", true), layer("cursor", true)];
+    let color = Color::new(250, random.next() as u8, 30);
+    let border = random.one_in(3).then(|| Border { width: random.below(8), color });
+    Layer { outline, border, mirrored: random.one_in(3), ..layer }
+}
+
+fn random_layer(name: &str, canvas: Size, scaled: bool, random: &mut Random) -> Layer {
+    // As cameras are: within the picture and even, so that it is scaled in planes; or any.
+    let crop = match name {
+        "camera" if random.one_in(2) => Rect::new(4, 2, 24, 20),
+        _ => Rect::new(random.below(9) as i32 - 3, random.below(9) as i32 - 3, 40, 30),
+    };
+    let (x, y) = (random.below(60) as i32 - 10, random.below(50) as i32 - 10);
+    let size = match scaled {
+        true => Size::new(1 + random.below(canvas.width + 20), 1 + random.below(canvas.height + 20)),
+        false => crop.size(),
+    };
+    let opacity = [1.0, 1.0, 0.5, 0.01, 0.0][random.below(5) as usize];
+    let place = Rect::new(x, y, size.width, size.height);
+    random_look(Layer { opacity, ..Layer::plain(track(name), crop, place) }, random)
+}
+
+fn random_scene(canvas: Size, random: &mut Random) -> Scene {
+    let layers = [("screen", false), ("screen", true), ("camera", true), ("cursor", true)]
+        .map(|(name, scaled)| random_layer(name, canvas, scaled, random));
     let count = random.below(5) as usize;
     let mut layers: Vec<_> = layers.into_iter().take(count).collect();
     if let [.., last] = &mut layers[..] {
@@ -125,18 +153,37 @@ fn random_scene(canvas: Size, random: &mut Random) -> Scene {
         let whole = Rect::whole(canvas);
         let crop = if random.one_in(2) { whole } else { Rect::new(0, 0, 48, 36) };
         *last = Layer::plain(track("screen"), crop, whole);
+        layers.push(random_layer("camera", canvas, true, random));
         layers.push(Layer::plain(track("cursor"), crop, whole));
     }
-    Scene { background: Color { red: random.next() as u8, green: 90, blue: 7 }, layers }
+    Scene { background: Color::new(random.next() as u8, 90, 7), layers }
+}
+
+/// What people do to a scene: a layer is dragged, looks different, comes, goes, or changes places with another.
+fn change_scene(scene: &mut Scene, canvas: Size, random: &mut Random) {
+    let count = scene.layers.len() as u32;
+    if count == 0 || random.one_in(8) {
+        return *scene = random_scene(canvas, random);
+    }
+    let index = random.below(count) as usize;
+    let layer = &mut scene.layers[index];
+    match random.below(5) {
+        0 => layer.place = layer.place.shifted(random.below(9) as i32 - 4, random.below(9) as i32 - 4),
+        1 => *layer = random_look(layer.clone(), random),
+        2 => drop(scene.layers.remove(index)),
+        3 => scene.layers.insert(index, random_layer("camera", canvas, true, random)),
+        _ => scene.layers.swap(index, 0),
+    }
 }
 
 /// One story from a seed: things change, and after each change both ways of drawing must agree.
 fn check(seed: u64) {
     let random = &mut Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let canvas = Size::new(64, 48);
+    let matrix = [Matrix::Bt709, Matrix::Bt601, Matrix::Bt601Full][seed as usize % 3];
     let mut devices = HashMap::from([
         ("screen", Device::new(PixelFormat::Bgrx, canvas, random)),
-        ("camera", Device::new(PixelFormat::Nv12(Matrix::Bt709), Size::new(32, 24), random)),
+        ("camera", Device::new(PixelFormat::Nv12(matrix), Size::new(32, 24), random)),
         ("cursor", Device::new(PixelFormat::BgraPremultiplied, Size::new(7, 9), random)),
     ]);
     let mut scene = random_scene(canvas, random);
@@ -151,8 +198,8 @@ fn check(seed: u64) {
                 device.jump(random);
             }
         }
-        if random.one_in(6) {
-            scene = random_scene(canvas, random);
+        if random.one_in(3) {
+            change_scene(&mut scene, canvas, random);
         }
         let mut desk = Desk(devices.iter().map(|(name, device)| (track(name), device.frame())).collect());
         if random.one_in(4) {
@@ -182,7 +229,7 @@ fn check(seed: u64) {
 
 #[test]
 fn a_part_drawn_again_equals_the_whole_drawn_again() {
-    (0..300).for_each(check);
+    (0..600).for_each(check);
 }
 
 #[test]
@@ -214,4 +261,30 @@ fn what_did_not_change_is_not_drawn() {
     assert_eq!(damage(&screen, &cursor), [Rect::new(40, 40, 4, 4)]);
     (screen.taken, screen.serial) = (screen.serial + 1, screen.serial + 2);
     assert_eq!(damage(&screen, &cursor), [Rect::whole(canvas)]);
+}
+
+#[test]
+fn a_layer_that_moves_damages_only_where_it_was_and_is() {
+    let random = &mut Random(7);
+    let canvas = Size::new(640, 480);
+    let devices = HashMap::from([
+        (track("screen"), Device::new(PixelFormat::Bgrx, canvas, random).frame()),
+        (track("camera"), Device::new(PixelFormat::Nv12(Matrix::Bt601), Size::new(32, 24), random).frame()),
+    ]);
+    let mut desk = Desk(devices);
+    let camera = |x| Layer {
+        outline: Outline::Ellipse,
+        ..Layer::plain(track("camera"), Rect::new(4, 0, 24, 24), Rect::new(x, 10, 90, 90))
+    };
+    let screen = Layer::plain(track("screen"), Rect::whole(canvas), Rect::whole(canvas));
+    let scene = |layers| Scene { background: Color::BLACK, layers };
+    let mut compositor = Compositor::new(canvas).unwrap();
+    let mut damage = |layers| compositor.render(&scene(layers), Timestamp::ZERO, &mut desk).unwrap().damage;
+    assert_eq!(damage(vec![screen.clone(), camera(20)]), [Rect::whole(canvas)]);
+    assert_eq!(damage(vec![screen.clone(), camera(26)]), [Rect::new(20, 10, 96, 90)]);
+    let faint = Layer { opacity: 0.5, ..camera(26) };
+    assert_eq!(damage(vec![screen.clone(), faint]), [Rect::new(26, 10, 90, 90)]);
+    assert_eq!(damage(vec![screen.clone()]), [Rect::new(26, 10, 90, 90)]);
+    assert_eq!(damage(vec![screen.clone(), camera(500)]), [Rect::new(500, 10, 90, 90)]);
+    assert_eq!(damage(vec![screen]), [Rect::new(500, 10, 90, 90)]);
 }

@@ -17,6 +17,16 @@ pub(crate) enum Blend {
 }
 
 impl Blend {
+    /// The same, seen through as if `share` of 255 were there.
+    pub(crate) fn faded(self, share: u8) -> Self {
+        let less = |opacity: u8| by_255(u32::from(opacity) * u32::from(share)) as u8;
+        match self {
+            Self::Replace => Self::Mix(share),
+            Self::Mix(opacity) => Self::Mix(less(opacity)),
+            Self::Over(opacity) => Self::Over(less(opacity)),
+        }
+    }
+
     /// Draws `source` on `row`.
     pub(crate) fn draw(self, source: &[u8], row: &mut [u8]) {
         match self {

@@ -3,11 +3,14 @@
 use super::{
     blend::{Blend, OPAQUE},
     damage::Region,
-    scale::{self, Pixels, Scratch, Taps},
+    outline::Cover,
+    rows::{self, Rows},
+    scale::{Pixels, Scaling, Taps},
     source::{PLACE_MAX, SIDE_MAX, Source},
 };
 use crate::RenderError;
-use model::{Content, Damage, Layer, PixelFormat, Point, Rect, Size, TrackId};
+use model::{Border, Color, Content, Damage, Layer, Outline, PixelFormat, Point, Rect, Size, TrackId};
+use std::ops::Range;
 
 /// What of a source is on the canvas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,16 +21,44 @@ struct Shown {
     format: PixelFormat,
 }
 
+/// How the pixels of one plane become canvas pixels, across and down.
+#[derive(Debug)]
+struct Scales {
+    across: Taps,
+    down: Taps,
+}
+
+impl Scales {
+    fn new(from: Size, to: Size) -> Self {
+        Self { across: Taps::new(from.width, to.width), down: Taps::new(from.height, to.height) }
+    }
+}
+
 /// A layer that can be drawn.
 #[derive(Debug)]
 pub(crate) struct Placed {
     place: Rect,
     crop: Rect,
     opacity: u8,
-    /// Across and down; none if source and canvas pixels are the same.
-    scaling: Option<(Taps, Taps)>,
+    mirrored: bool,
+    /// None if source and canvas pixels are the same.
+    scales: Option<Scales>,
+    /// For chroma at half the resolution, since the first picture that had it.
+    half: Option<Scales>,
+    /// None where all of the place is drawn.
+    outline: Option<Cover>,
+    /// The colour of the border, and what is within it.
+    border: Option<(Color, Cover)>,
     /// Where its picture was and which it was when it was last drawn.
     shown: Option<(Shown, Rect)>,
+}
+
+/// Memory to work in, kept from one picture to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    unpacked: Vec<u8>,
+    finished: Vec<u8>,
+    rows: rows::Memory,
 }
 
 /// A part of the canvas being drawn, as blue, green, red and one byte that is ignored.
@@ -65,16 +96,33 @@ impl Placed {
             return Err(RenderError::InvalidLayer { track: track_of(layer).clone(), why });
         }
         let is_empty = place.is_empty() || crop.is_empty();
-        let scaling = (!is_empty && place.size() != crop.size())
-            .then(|| (Taps::new(crop.width, place.width), Taps::new(crop.height, place.height)));
+        let size = place.size();
+        let scales = (!is_empty && size != crop.size()).then(|| Scales::new(crop.size(), size));
         // What is not a number becomes 0.
         let opacity =
             if is_empty { 0 } else { (layer.opacity.clamp(0.0, 1.0) * f32::from(OPAQUE)).round() as u8 };
-        Ok(Self { place, crop, opacity, scaling, shown: None })
+        let seen = opacity > 0;
+        let outline =
+            (seen && layer.outline != Outline::Rectangle).then(|| Cover::new(layer.outline, size, 0));
+        let border = layer.border.filter(|border| seen && border.width > 0);
+        let border = border.map(|Border { width, color }| (color, Cover::new(layer.outline, size, width)));
+        let mirrored = layer.mirrored;
+        Ok(Self { place, crop, opacity, mirrored, scales, half: None, outline, border, shown: None })
+    }
+
+    /// Where it was seen when it was last drawn.
+    pub(crate) fn last_seen(&self) -> Option<Rect> {
+        self.shown.map(|(_, rect)| rect)
     }
 
     /// Adds to `region` what differs between the picture last drawn and `source`, which will be drawn now.
     pub(crate) fn damage(&mut self, source: Option<&Source<'_>>, region: &mut Region) {
+        if let (None, Some(true)) =
+            (&self.half, source.map(|source| self.scales.is_some() && source.planes(self.crop).is_some()))
+        {
+            let half = Size::new(self.crop.width / 2, self.crop.height / 2);
+            self.half = Some(Scales::new(half, self.place.size()));
+        }
         let now = source.and_then(|source| Some((shown(source), self.visible(source)?)));
         let before = std::mem::replace(&mut self.shown, now);
         let (Some((old, old_rect)), Some((new, new_rect)), Some(source)) = (before, now, source) else {
@@ -90,12 +138,8 @@ impl Placed {
             }
             _ if old.serial == new.serial => {}
             Damage::Rects(rects) if frame.since > 0 && (frame.since..new.serial).contains(&old.serial) => {
-                for rect in rects {
-                    let rect = rect.shifted(frame.origin.x, frame.origin.y).intersect(source.bounds());
-                    rect.and_then(|rect| self.canvas_from_layer(rect))
-                        .into_iter()
-                        .for_each(|rect| region.add(rect));
-                }
+                let on_canvas = |rect: &Rect| self.canvas_from_damage(source, *rect);
+                rects.iter().filter_map(on_canvas).for_each(|rect| region.add(rect));
             }
             _ => region.add(new_rect),
         }
@@ -110,19 +154,27 @@ impl Placed {
     pub(crate) fn hides(&self, source: &Source<'_>, rect: Rect) -> bool {
         self.opacity == OPAQUE
             && self.place.intersect(rect) == Some(rect)
+            && self.outline.as_ref().is_none_or(|outline| self.is_whole(outline, rect))
             && source.is_opaque(self.layer_from_canvas(rect))
     }
 
     /// The source's own pixels that make `rect` of the canvas, if nothing is to be done to them.
     pub(crate) fn untouched<'a>(&self, source: &Source<'a>, rect: Rect) -> Option<Pixels<'a>> {
-        if self.scaling.is_some() || !self.hides(source, rect) {
+        if self.scales.is_some() || self.mirrored || !self.hides(source, rect) {
             return None;
         }
-        source.lent(self.layer_from_canvas(rect))
+        let clear = self.border.as_ref().is_none_or(|(_, within)| self.is_whole(within, rect));
+        clear.then(|| source.lent(self.layer_from_canvas(rect)))?
+    }
+
+    /// Whether `cover` leaves out nothing of `rect` of the canvas, which lies in the layer's place.
+    fn is_whole(&self, cover: &Cover, rect: Rect) -> bool {
+        let columns = offset(rect.x, rect.right(), self.place.x);
+        cover.is_whole(&columns, &offset(rect.y, rect.bottom(), self.place.y))
     }
 
     /// Draws `source` over the part of `tile` where it is seen.
-    pub(crate) fn draw(&self, source: &Source<'_>, tile: &mut Tile<'_>, memory: &mut (Vec<u8>, Scratch)) {
+    pub(crate) fn draw(&self, source: &Source<'_>, tile: &mut Tile<'_>, memory: &mut Memory) {
         let Some(rect) = self.visible(source).and_then(|rect| rect.intersect(tile.rect)) else { return };
         let from = self.layer_from_canvas(rect);
         let blend = match self.opacity {
@@ -130,44 +182,131 @@ impl Placed {
             opacity if source.is_opaque(from) => Blend::Mix(opacity),
             opacity => Blend::Over(opacity),
         };
-        let (unpacked, scratch) = memory;
-        let pixels = source.pixels(from, unpacked);
-        let width = rect.width as usize * 4;
-        let mut put = |y: i32, row: &[u8]| blend.draw(row, &mut tile.row(rect.x, y)[..width]);
-        let Some((across, down)) = &self.scaling else {
-            let rows = (rect.y..rect.bottom()).zip(pixels.bytes.chunks(pixels.stride));
-            return rows.for_each(|(y, row)| put(y, &row[..width]));
-        };
         let columns = offset(rect.x, rect.right(), self.place.x);
-        let rows = offset(rect.y, rect.bottom(), self.place.y);
-        scale::scale(pixels, (across, columns), (down, rows), scratch, |row, bytes| {
-            put(self.place.y.saturating_add_unsigned(row), bytes);
-        });
+        let Memory { unpacked, finished, rows: memory } = memory;
+        let rows = self.rows(source, from, unpacked);
+        for y in rect.y..rect.bottom() {
+            let row = y.abs_diff(self.place.y);
+            let columns =
+                self.outline.as_ref().map_or(columns.clone(), |outline| outline.within(row, &columns));
+            if columns.is_empty() {
+                continue;
+            }
+            let mut drawn = rows.row(row, self.mirror(columns.clone()), memory);
+            if self.mirrored || self.border.is_some() {
+                self.finish(drawn, row, &columns, finished);
+                drawn = finished;
+            }
+            let under = tile.row(self.place.x.saturating_add_unsigned(columns.start), y);
+            let under = &mut under[..columns.len() * 4];
+            match &self.outline {
+                None => blend.draw(drawn, under),
+                Some(outline) => draw_within(outline, row, columns, blend, drawn, under),
+            }
+        }
+    }
+
+    /// How the rows are made that `from` of layer space makes.
+    fn rows<'a>(&'a self, source: &Source<'a>, from: Rect, unpacked: &'a mut Vec<u8>) -> Rows<'a> {
+        if let (Some(scales), Some(half)) = (&self.scales, &self.half)
+            && let Some((matrix, luma, chroma)) = source.planes(self.crop)
+        {
+            let luma = Scaling { source: luma, first: (0, 0), across: &scales.across, down: &scales.down };
+            let chroma = Scaling { source: chroma, first: (0, 0), across: &half.across, down: &half.down };
+            return Rows::Planes { matrix, luma, chroma };
+        }
+        let first = (from.x.abs_diff(self.crop.x), from.y.abs_diff(self.crop.y));
+        let pixels = source.pixels(from, unpacked);
+        match &self.scales {
+            Some(Scales { across, down }) => Rows::Scaled(Scaling { source: pixels, first, across, down }),
+            None => Rows::Lent { pixels, first },
+        }
+    }
+
+    /// The other way round and with its border, as far as these are asked for.
+    fn finish(&self, drawn: &[u8], row: u32, columns: &Range<u32>, finished: &mut Vec<u8>) {
+        finished.clear();
+        finished.extend_from_slice(drawn);
+        let pixels = finished.as_chunks_mut::<4>().0;
+        if self.mirrored {
+            pixels.reverse();
+        }
+        let Some((Color { red, green, blue }, within)) = &self.border else { return };
+        let border = [*blue, *green, *red, OPAQUE];
+        let at = |column: u32| column.clamp(columns.start, columns.end).abs_diff(columns.start) as usize;
+        let outer = within.outer(row);
+        pixels[..at(outer.start)].fill(border);
+        pixels[at(outer.end)..].fill(border);
+        for (column, share) in within.edges(row).filter(|(column, _)| columns.contains(column)) {
+            Blend::Over(OPAQUE - share).draw(&border, &mut pixels[at(column)]);
+        }
+    }
+
+    /// The pixels of the canvas that may differ where `damage` of the picture does.
+    fn canvas_from_damage(&self, source: &Source<'_>, damage: Rect) -> Option<Rect> {
+        let rect = source.damaged(damage)?.intersect(self.crop)?;
+        let near = self.canvas_from_layer(rect);
+        let Some(half) = self.half.as_ref().filter(|_| source.planes(self.crop).is_some()) else {
+            return near;
+        };
+        let (columns, rows) =
+            (offset(rect.x, rect.right(), self.crop.x), offset(rect.y, rect.bottom(), self.crop.y));
+        let halved = |range: Range<u32>| range.start / 2..range.end.div_ceil(2);
+        let far = self.on_canvas(half.across.reached_by(halved(columns)), half.down.reached_by(halved(rows)));
+        near.into_iter().chain(far).reduce(Rect::union)
     }
 
     /// The pixels of the canvas that depend on `rect` of layer space.
     fn canvas_from_layer(&self, rect: Rect) -> Option<Rect> {
         let rect = rect.intersect(self.crop)?;
-        let Some((across, down)) = &self.scaling else {
-            return Some(rect.shifted(self.place.x - self.crop.x, self.place.y - self.crop.y));
-        };
-        let columns = across.reached_by(offset(rect.x, rect.right(), self.crop.x));
-        let rows = down.reached_by(offset(rect.y, rect.bottom(), self.crop.y));
-        let reached =
+        let (columns, rows) =
+            (offset(rect.x, rect.right(), self.crop.x), offset(rect.y, rect.bottom(), self.crop.y));
+        match &self.scales {
+            Some(Scales { across, down }) => {
+                self.on_canvas(across.reached_by(columns), down.reached_by(rows))
+            }
+            None => self.on_canvas(columns, rows),
+        }
+    }
+
+    /// These columns and rows of the place, before it is mirrored.
+    fn on_canvas(&self, columns: Range<u32>, rows: Range<u32>) -> Option<Rect> {
+        let columns = self.mirror(columns);
+        let rect =
             Rect::new(columns.start as i32, rows.start as i32, columns.len() as u32, rows.len() as u32);
-        (!reached.is_empty()).then(|| reached.shifted(self.place.x, self.place.y))
+        (!rect.is_empty()).then(|| rect.shifted(self.place.x, self.place.y))
     }
 
     /// The pixels of layer space that `rect` of the canvas, within the layer's place, depends on.
     fn layer_from_canvas(&self, rect: Rect) -> Rect {
-        let Some((across, down)) = &self.scaling else {
-            return rect.shifted(self.crop.x - self.place.x, self.crop.y - self.place.y);
-        };
-        let columns = across.sources(offset(rect.x, rect.right(), self.place.x));
-        let rows = down.sources(offset(rect.y, rect.bottom(), self.place.y));
+        let mut columns = self.mirror(offset(rect.x, rect.right(), self.place.x));
+        let mut rows = offset(rect.y, rect.bottom(), self.place.y);
+        if let Some(Scales { across, down }) = &self.scales {
+            (columns, rows) = (across.sources(columns), down.sources(rows));
+        }
         let needed =
             Rect::new(columns.start as i32, rows.start as i32, columns.len() as u32, rows.len() as u32);
         needed.shifted(self.crop.x, self.crop.y)
+    }
+
+    /// From columns as they are seen to columns as they are made, and back.
+    fn mirror(&self, columns: Range<u32>) -> Range<u32> {
+        if !self.mirrored {
+            return columns;
+        }
+        self.place.width - columns.end..self.place.width - columns.start
+    }
+}
+
+/// Draws `drawn` as far as `outline` goes. `columns` have something of it.
+fn draw_within(outline: &Cover, row: u32, columns: Range<u32>, blend: Blend, drawn: &[u8], under: &mut [u8]) {
+    let at = |column: u32| column.clamp(columns.start, columns.end).abs_diff(columns.start) as usize * 4;
+    let inner = outline.inner(row);
+    let whole = at(inner.start)..at(inner.end);
+    blend.draw(&drawn[whole.clone()], &mut under[whole]);
+    for (column, share) in outline.edges(row).filter(|(column, _)| columns.contains(column)) {
+        let pixel = at(column)..at(column) + 4;
+        blend.faded(share).draw(&drawn[pixel.clone()], &mut under[pixel]);
     }
 }
 

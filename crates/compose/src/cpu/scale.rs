@@ -9,7 +9,6 @@ use std::ops::Range;
 const TAP_BITS: u32 = 14;
 /// Bits of fraction between the two passes: what is left of an `i16` beside eight bits and a sign.
 const MIDDLE_BITS: u32 = 6;
-const CHANNELS: usize = 4;
 
 /// For each pixel along one side of the canvas, which pixels of the source make it, and in what shares.
 #[derive(Debug)]
@@ -31,11 +30,12 @@ impl Taps {
         let count = ((2.0 * radius).ceil() as usize).min(source as usize);
         let last_start = source as usize - count;
         let mut taps = Self { count, starts: Vec::new(), weights: Vec::new() };
+        let mut shares = vec![0.0; count];
         for i in 0..canvas {
             let centre = (f64::from(i) + 0.5) * scale - 0.5;
             let first = (centre - radius).floor() as i64 + 1;
             let start = usize::try_from(first).unwrap_or(0).min(last_start);
-            let mut shares = vec![0.0; count];
+            shares.fill(0.0);
             for k in first..=(centre + radius).ceil() as i64 - 1 {
                 // What lies beyond an edge is as the edge.
                 let at = usize::try_from(k).unwrap_or(0).clamp(start, start + count - 1);
@@ -80,38 +80,38 @@ fn whole_weights(shares: &[f64]) -> impl Iterator<Item = i16> {
     })
 }
 
-/// Pixels of four bytes in rows `stride` bytes apart.
+/// Pixels in rows `stride` bytes apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pixels<'a> {
     pub(crate) stride: usize,
     pub(crate) bytes: &'a [u8],
 }
 
-/// Memory to work in, kept from one picture to the next.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    middle: Vec<i16>,
-    row: Vec<u8>,
+/// A picture of `C` bytes a pixel on its way to the canvas.
+#[derive(Debug)]
+pub(crate) struct Scaling<'a, const C: usize> {
+    /// Where the pixels are.
+    pub(crate) source: Pixels<'a>,
+    /// The source column and row of the first.
+    pub(crate) first: (u32, u32),
+    /// How columns are made.
+    pub(crate) across: &'a Taps,
+    /// How rows are made.
+    pub(crate) down: &'a Taps,
 }
 
-/// Scales to the canvas pixels `columns` by `rows` and gives each row of them to `put`. `source` must be what
-/// [`Taps::sources`] says, both ways.
-pub(crate) fn scale(
-    source: Pixels<'_>,
-    (across, columns): (&Taps, Range<u32>),
-    (down, rows): (&Taps, Range<u32>),
-    scratch: &mut Scratch,
-    mut put: impl FnMut(u32, &[u8]),
-) {
-    let (left, top) = (across.sources(columns.clone()), down.sources(rows.clone()).start);
-    let Scratch { middle, row: out } = scratch;
-    middle.resize(left.len() * CHANNELS, 0);
-    out.resize(columns.len() * CHANNELS, 0);
-    for row in rows {
+impl<const C: usize> Scaling<'_, C> {
+    /// Puts some canvas pixels of a row into `out`. The source must hold what [`Taps::sources`] says for them.
+    /// `middle` is memory to work in.
+    pub(crate) fn row(&self, row: u32, columns: Range<u32>, middle: &mut Vec<i16>, out: &mut Vec<u8>) {
+        let Self { source: Pixels { stride, bytes }, first: (left, top), across, down } = *self;
+        let needed = across.sources(columns.clone());
         let (start, weights) = down.of(row);
-        blend_rows(&source.bytes[(start - top) as usize * source.stride..], source.stride, weights, middle);
-        blend_columns(middle, left.start, across, columns.clone(), out);
-        put(row, out);
+        middle.resize(needed.len() * C, 0);
+        out.resize(columns.len() * C, 0);
+        let at = (start - top) as usize * stride + (needed.start - left) as usize * C;
+        blend_rows(&bytes[at..], stride, weights, middle);
+        blend_columns::<C>(middle, needed.start, across, columns, out);
     }
 }
 
@@ -162,15 +162,15 @@ fn blend_many_rows(source: &[u8], stride: usize, weights: &[i16], out: &mut [i16
 }
 
 fast! {
-    fn blend_columns(middle: &[i16], first: u32, taps: &Taps, columns: Range<u32>, out: &mut [u8]) {
+    fn blend_columns<const C: usize>(middle: &[i16], first: u32, taps: &Taps, columns: Range<u32>, out: &mut [u8]) {
         match taps.count {
-            1 => blend_some_columns::<1>(middle, first, taps, columns, out),
-            2 => blend_some_columns::<2>(middle, first, taps, columns, out),
-            3 => blend_some_columns::<3>(middle, first, taps, columns, out),
-            4 => blend_some_columns::<4>(middle, first, taps, columns, out),
-            5 => blend_some_columns::<5>(middle, first, taps, columns, out),
-            6 => blend_some_columns::<6>(middle, first, taps, columns, out),
-            _ => blend_many_columns(middle, first, taps, columns, out),
+            1 => blend_some_columns::<C, 1>(middle, first, taps, columns, out),
+            2 => blend_some_columns::<C, 2>(middle, first, taps, columns, out),
+            3 => blend_some_columns::<C, 3>(middle, first, taps, columns, out),
+            4 => blend_some_columns::<C, 4>(middle, first, taps, columns, out),
+            5 => blend_some_columns::<C, 5>(middle, first, taps, columns, out),
+            6 => blend_some_columns::<C, 6>(middle, first, taps, columns, out),
+            _ => blend_many_columns::<C>(middle, first, taps, columns, out),
         }
     }
 }
@@ -178,7 +178,7 @@ fast! {
 const ROUND_LAST: i32 = 1 << (TAP_BITS + MIDDLE_BITS - 1);
 
 #[inline(always)]
-fn blend_some_columns<const N: usize>(
+fn blend_some_columns<const C: usize, const N: usize>(
     middle: &[i16],
     first: u32,
     taps: &Taps,
@@ -186,11 +186,11 @@ fn blend_some_columns<const N: usize>(
     out: &mut [u8],
 ) {
     let columns = columns.start as usize..columns.end as usize;
-    let (pixels, starts) = (middle.as_chunks::<CHANNELS>().0, &taps.starts[columns.clone()]);
+    let (pixels, starts) = (middle.as_chunks::<C>().0, &taps.starts[columns.clone()]);
     let weights = &taps.weights.as_chunks::<N>().0[columns];
-    for ((start, weights), out) in starts.iter().zip(weights).zip(out.as_chunks_mut::<CHANNELS>().0) {
+    for ((start, weights), out) in starts.iter().zip(weights).zip(out.as_chunks_mut::<C>().0) {
         let pixels = &pixels[(start - first) as usize..][..N];
-        let mut sums = [ROUND_LAST; CHANNELS];
+        let mut sums = [ROUND_LAST; C];
         for (pixel, &weight) in pixels.iter().zip(weights) {
             for (sum, &value) in sums.iter_mut().zip(pixel) {
                 *sum += i32::from(value) * i32::from(weight);
@@ -201,11 +201,17 @@ fn blend_some_columns<const N: usize>(
 }
 
 #[inline(always)]
-fn blend_many_columns(middle: &[i16], first: u32, taps: &Taps, columns: Range<u32>, out: &mut [u8]) {
-    let pixels = middle.as_chunks::<CHANNELS>().0;
-    for (column, out) in columns.zip(out.as_chunks_mut::<CHANNELS>().0) {
+fn blend_many_columns<const C: usize>(
+    middle: &[i16],
+    first: u32,
+    taps: &Taps,
+    columns: Range<u32>,
+    out: &mut [u8],
+) {
+    let pixels = middle.as_chunks::<C>().0;
+    for (column, out) in columns.zip(out.as_chunks_mut::<C>().0) {
         let (start, weights) = taps.of(column);
-        let mut sums = [ROUND_LAST; CHANNELS];
+        let mut sums = [ROUND_LAST; C];
         for (pixel, &weight) in pixels[(start - first) as usize..].iter().zip(weights) {
             for (sum, &value) in sums.iter_mut().zip(pixel) {
                 *sum += i32::from(value) * i32::from(weight);

@@ -1,8 +1,8 @@
 //! The picture of a source, checked once, so that nothing after it reads outside its bytes.
 
-use super::{blend::OPAQUE, scale::Pixels};
+use super::{blend::OPAQUE, scale::Pixels, ycbcr};
 use crate::RenderError;
-use model::{Frame, PixelFormat, Planes, Rect, TrackId};
+use model::{Frame, Matrix, PixelFormat, Planes, Rect, TrackId};
 
 /// Longer than any screen's side, and short enough that no sum of a few overflows.
 pub(crate) const SIDE_MAX: u32 = 1 << 15;
@@ -57,7 +57,8 @@ impl<'a> Source<'a> {
         self.frame.picture.format != PixelFormat::BgraPremultiplied && self.covers(rect)
     }
 
-    fn covers(&self, rect: Rect) -> bool {
+    /// Whether the picture covers all of `rect` of layer space.
+    pub(crate) fn covers(&self, rect: Rect) -> bool {
         self.bounds().intersect(rect) == Some(rect)
     }
 
@@ -80,6 +81,34 @@ impl<'a> Source<'a> {
             }
         }
         Pixels { stride: row, bytes: scratch }
+    }
+
+    /// `rect` of layer space as luma and chroma, if it has these, all of it lies in the picture, and no pixel of
+    /// chroma only in part.
+    pub(crate) fn planes(&self, rect: Rect) -> Option<(Matrix, Pixels<'a>, Pixels<'a>)> {
+        let Planes { format: PixelFormat::Nv12(matrix), size, stride, ref bytes } = self.frame.picture else {
+            return None;
+        };
+        let (x, y) = (rect.x.wrapping_sub(self.frame.origin.x), rect.y.wrapping_sub(self.frame.origin.y));
+        if !self.covers(rect) || (x | y) & 1 != 0 || (rect.width | rect.height) & 1 != 0 {
+            return None;
+        }
+        let (x, y) = (x as usize, y as usize);
+        let luma = Pixels { stride, bytes: &bytes[y * stride + x..] };
+        let chroma = Pixels { stride, bytes: &bytes[(size.height as usize + y / 2) * stride + x..] };
+        Some((matrix, luma, chroma))
+    }
+
+    /// What of layer space looks different where `damage` of the picture does.
+    pub(crate) fn damaged(&self, damage: Rect) -> Option<Rect> {
+        let mut rect = damage.intersect(Rect::whole(self.frame.picture.size))?;
+        if let PixelFormat::Nv12(_) = self.frame.picture.format {
+            // Four pixels share one of chroma.
+            let (right, bottom) = ((rect.right() + 1) & !1, (rect.bottom() + 1) & !1);
+            let (x, y) = (rect.x & !1, rect.y & !1);
+            rect = Rect::new(x, y, x.abs_diff(right), y.abs_diff(bottom));
+        }
+        Some(rect.shifted(self.frame.origin.x, self.frame.origin.y))
     }
 
     /// `rect` of layer space as it lies in the frame, if all of it does and it has the right format.
@@ -106,31 +135,25 @@ impl<'a> Source<'a> {
                 out.copy_from_slice(&bytes[from..][..out.len()]);
                 out.iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = OPAQUE);
             }
-            PixelFormat::Nv12(_) => self.convert_row(x, y, out.as_chunks_mut::<4>().0),
+            PixelFormat::Nv12(matrix) => self.convert_row(matrix, x, y, out),
         }
     }
 
     /// A row of NV12, each chroma sample spread over its two by two pixels.
-    fn convert_row(&self, x: i32, y: i32, out: &mut [[u8; 4]]) {
+    fn convert_row(&self, matrix: Matrix, x: i32, y: i32, out: &mut [u8]) {
+        /// As many at a time as need no memory of their own.
+        const RUN: usize = 256;
         let Planes { size, stride, ref bytes, .. } = self.frame.picture;
         let x = x.abs_diff(self.frame.origin.x) as usize;
         let y = y.abs_diff(self.frame.origin.y) as usize;
-        let luma = &bytes[y * stride..];
+        let luma = &bytes[y * stride + x..][..out.len() / 4];
         let chroma = &bytes[(size.height as usize + y / 2) * stride..];
-        for (x, out) in (x..).zip(out) {
-            let pair = x & !1;
-            *out = bgra_from_ycbcr(luma[x], chroma[pair], chroma[pair + 1]);
+        let mut spread = [0; 2 * RUN];
+        for (run, (luma, out)) in luma.chunks(RUN).zip(out.chunks_mut(4 * RUN)).enumerate() {
+            for (x, spread) in (x + run * RUN..).zip(spread.as_chunks_mut::<2>().0).take(luma.len()) {
+                *spread = [chroma[x & !1], chroma[x | 1]];
+            }
+            ycbcr::to_bgra(matrix, luma, &spread[..2 * luma.len()], out);
         }
     }
-}
-
-/// The inverse of ITU-R BT.709-6, limited range.
-fn bgra_from_ycbcr(y: u8, cb: u8, cr: u8) -> [u8; 4] {
-    let y = (f32::from(y) - 16.0) / 219.0;
-    let cb = (f32::from(cb) - 128.0) / 224.0;
-    let cr = (f32::from(cr) - 128.0) / 224.0;
-    let (blue, red) = (y + 1.8556 * cb, y + 1.5748 * cr);
-    let green = (y - 0.0722 * blue - 0.2126 * red) / 0.7152;
-    let byte = |value: f32| (value * 255.0 + 0.5) as u8;
-    [byte(blue), byte(green), byte(red), OPAQUE]
 }
