@@ -244,6 +244,7 @@ impl Drop for Capture {
 }
 
 /// Tells a capture's thread when to end.
+#[derive(Clone)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {

@@ -1,7 +1,8 @@
-//! Linux: screens of an X server, sound of PipeWire or else of PulseAudio.
+//! Linux: screens and windows of an X server, sound of PipeWire or else of PulseAudio.
 //!
-//! Ids: `x11:screen` is all of the screen and `x11:monitor:DP-1` one monitor of it; `pipewire:…` and `pulse:…` are
-//! sound devices by the name that their server knows them by, `default-mic` and `default-system` those it chooses.
+//! Ids: `x11:screen` is all of the screen, `x11:monitor:DP-1` one monitor of it, `x11:region:X,Y,WxH` a part of it and
+//! `x11:window:0x…` a window; `pipewire:…` and `pulse:…` are sound devices by the name that their server knows them by,
+//! `default-mic` and `default-system` those it chooses.
 
 mod sound_server;
 mod x11;
@@ -35,8 +36,9 @@ impl CaptureBackend for Native {
 
     fn permission(&self, kind: SourceKind) -> Permission {
         let reached = match kind {
+            SourceKind::Screen | SourceKind::Window => return x11::permission(kind),
             SourceKind::Microphone | SourceKind::SystemAudio => SoundServer::connect().map(drop),
-            SourceKind::Screen | SourceKind::Window | SourceKind::Camera => x11::sources().map(drop),
+            SourceKind::Camera => x11::sources().map(drop),
         };
         match reached {
             Ok(()) => Permission::granted(),

@@ -24,9 +24,15 @@ pub struct Xvfb {
 impl Xvfb {
     /// On a display number of its own choice.
     pub fn start(size: Size) -> Self {
+        Self::start_with(size, &[])
+    }
+
+    /// The same, with these arguments besides.
+    pub fn start_with(size: Size, more: &[&str]) -> Self {
         require("Xvfb", "xvfb");
         let mut command = tethered("Xvfb");
-        command.args(["-displayfd", "1"]).args(arguments(size)).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(["-displayfd", "1"]).args(arguments(size)).args(more);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut number = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut number).unwrap();
@@ -56,8 +62,8 @@ fn arguments(size: Size) -> Vec<String> {
 
 /// A client of the display in the environment.
 pub struct Painter {
-    server: RustConnection,
-    root: xproto::Window,
+    pub server: RustConnection,
+    pub root: xproto::Window,
     context: xproto::Gcontext,
 }
 

@@ -10,6 +10,8 @@ pub mod conformance;
 pub mod display;
 pub mod process;
 pub mod sound;
+#[cfg(target_os = "linux")]
+pub mod window;
 
 use clock::{HostClock, SessionClock};
 use model::{AudioBlock, Frame, HostTime, InputEvent, Timestamp, TrackId};
@@ -83,10 +85,10 @@ impl Listener {
     }
 
     /// The next picture of a track that fits.
-    pub fn picture(&self, name: &str, fits: impl Fn(&Frame) -> bool) -> Frame {
+    pub fn picture(&self, name: &str, mut fits: impl FnMut(&Frame) -> bool) -> Frame {
         wait_for(&format!("a picture of {name}"), || {
             self.pictures().wait(Duration::from_millis(50));
-            self.pictures().take(&track(name)).filter(&fits)
+            self.pictures().take(&track(name)).filter(&mut fits)
         })
     }
 

@@ -1,289 +1,192 @@
-//! Screens of an X server: all of the screen, or one monitor's part of it.
+//! What an X server shows: all of the screen, one monitor of it, a region, or a window.
 //!
-//! Owns: the connection, what can be recorded through it, and what becomes of a capture whose server or monitor goes
-//! away. Pixels are fetched in [`screen`], the pointer is followed in [`pointer`]. Tested on an Xvfb that `tests/`
-//! starts.
+//! Owns: what can be recorded, and what becomes of a capture whose server, monitor or window goes away. Connections are
+//! made in [`display`] and waited on in [`link`], sources are found in [`target`], pixels are fetched in [`screen`],
+//! pointer, clicks and keys are followed in [`pointer`] and [`input`]. Tested on an Xvfb that `tests/` starts.
+//!
+//! All sizes and places are pixels as the screen has them. A desktop that scales tells programs to draw larger
+//! (`Xft.dpi`, `GDK_SCALE`), or the server to show a larger screen smaller (RandR's transforms); neither changes which
+//! pixels the server has, and those are what is recorded: a 4K screen at 200 % is recorded in 3840×2160, and its
+//! pointer in the size that it is drawn in.
+//!
+//! A window that is not shown gives no pictures: its last one stands, and it says that it is lost until it is shown
+//! again. One that was closed ends its capture. So does a server that goes away, for a window, since on the next server
+//! another window may have its id; screens wait for the next server.
 
+mod display;
+mod fault;
+mod input;
+mod keys;
+mod link;
 mod pointer;
 mod screen;
 mod segment;
+mod target;
+mod windows;
 
-use super::{Capture, SourceConfig, SourceId, SourceInfo};
-use crate::{
-    CaptureError, LostReason, SampleContent, SampleSink, SourceEvent, SourceKind, backend::Stop, ticks::Ticks,
-};
-use model::{Rect, Size};
-use screen::Screen;
-use std::{sync::Arc, time::Duration};
-use x11rb::{
-    connection::{Connection as _, RequestConnection as _},
-    errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError},
-    protocol::{
-        damage::{self, ConnectionExt as _},
-        randr::{self, ConnectionExt as _},
-        shm::{self, ConnectionExt as _},
-        xfixes::{self, ConnectionExt as _},
-        xproto::{self, ConnectionExt as _},
-    },
-    rust_connection::RustConnection,
-};
+use super::{Capture, Permission, SourceConfig, SourceId, SourceInfo, SourceKind};
+use crate::{CaptureError, SampleContent, SampleSink, SourceEvent, backend::Stop, ticks::Ticks};
+use display::Display;
+use fault::Fault;
+use link::Patience;
+use model::Size;
+use screen::{Screen, Wish};
+use std::time::Duration;
+use target::Target;
 
 const SERVER: &str = "the X server";
-const SCREEN: &str = "x11:screen";
-const MONITOR: &str = "x11:monitor:";
-/// How often a server or monitor that went away is looked for.
+/// How often something that went away is looked for.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Whether this is an id of a screen, whatever the server has.
+/// Whether this is an id of something that an X server shows, whatever it has.
 pub(super) fn owns(id: &SourceId) -> bool {
-    id.as_str() == SCREEN || id.as_str().starts_with(MONITOR)
+    id.as_str().starts_with("x11:")
 }
 
-/// The screen and its monitors.
+/// The screen, its monitors and the windows on it. Regions are not listed, there are too many.
 pub(super) fn sources() -> Result<Vec<SourceInfo>, CaptureError> {
-    let id = SourceId::new(SCREEN);
-    let display = Display::connect(&id)?;
-    let describe = |fault: Fault| fault.into_error(&id);
-    let info = |id: SourceId, name: String, area: Rect, is_default| SourceInfo {
-        id,
-        kind: SourceKind::Screen,
-        name: format!("{name} ({}×{})", area.width, area.height),
-        is_default,
-        size: Some(area.size()),
+    list().map_err(|fault| fault.into_error(&Target::Whole.id()))
+}
+
+fn list() -> Result<Vec<SourceInfo>, Fault> {
+    let display = Display::connect(&Patience::Caller)?;
+    let info = |target: Target, name: String, size: Size| SourceInfo {
+        id: target.id(),
+        kind: target.kind(),
+        name: format!("{name} ({}×{})", size.width, size.height),
+        is_default: target == Target::Whole,
+        size: Some(size),
         formats: Vec::new(),
     };
-    let whole = info(id.clone(), "Whole screen".to_owned(), display.whole().map_err(describe)?, true);
-    let monitors = display.monitors().map_err(describe)?.into_iter().map(|monitor| {
+    let whole = info(Target::Whole, "Whole screen".to_owned(), display.whole()?.size());
+    let monitors = display.monitors()?.into_iter().map(|monitor| {
         let name = format!("Monitor {}", monitor.name);
-        info(SourceId::new(format!("{MONITOR}{}", monitor.name)), name, monitor.area, false)
+        info(Target::Monitor(monitor.name), name, monitor.area.size())
     });
-    Ok(std::iter::once(whole).chain(monitors).collect())
+    let windows = match display.need_composite() {
+        Ok(()) => windows::list(&display)?,
+        // Without it none can be recorded.
+        Err(Fault::Extension(_)) => Vec::new(),
+        Err(fault) => return Err(fault),
+    };
+    let windows =
+        windows.into_iter().map(|window| info(Target::Window(window.window), window.name, window.size));
+    Ok(std::iter::once(whole).chain(monitors).chain(windows).collect())
 }
 
-/// Starts recording a screen.
+/// Whether screens or windows can be recorded here. An X server asks nobody: who may connect may look.
+pub(super) fn permission(kind: SourceKind) -> Permission {
+    let reached = Display::connect(&Patience::Caller).and_then(|display| match kind {
+        SourceKind::Window => display.need_composite(),
+        _ => Ok(()),
+    });
+    reached.map_or_else(Fault::into_permission, |()| Permission::granted())
+}
+
+/// Starts recording.
 pub(super) fn open(id: &SourceId, config: &SourceConfig, sink: SampleSink) -> Result<Capture, CaptureError> {
-    let (source, ticks) = (id.clone(), Ticks::new(config.fps));
-    let screen = Screen::open(&source).map_err(|fault| fault.into_error(&source))?;
-    Capture::start(id, sink, move |stop, sink| keep_looking(screen, &source, ticks, stop, sink))
+    let target = Target::of(id).ok_or_else(|| CaptureError::UnknownSource { id: id.clone() })?;
+    let wish = Wish { target, keys: config.keys };
+    let screen = Screen::open(&wish, &Patience::Caller).map_err(|fault| fault.into_error(id))?;
+    let (id, ticks) = (id.clone(), Ticks::new(config.fps));
+    let source = Source { id: id.clone(), wish, ticks };
+    Capture::start(&id, sink, move |stop, sink| source.keep_looking(screen, stop, sink))
 }
 
-/// Until stopped: looks at the screen at each tick, and for the screen while it is away.
-fn keep_looking(first: Screen, id: &SourceId, ticks: Ticks, stop: &Stop, sink: &SampleSink) {
-    let mut screen = first;
-    while let Err(fault) = look_at(&mut screen, ticks, stop, sink) {
-        drop(screen);
-        sink.report(SourceEvent::Lost { reason: fault.reason(), message: fault.into_error(id).to_string() });
-        screen = loop {
-            stop.wait(LOOK);
+/// What one capture looks at, and how often.
+struct Source {
+    id: SourceId,
+    wish: Wish,
+    ticks: Ticks,
+}
+
+impl Source {
+    /// Until stopped: looks at each tick, and for what is looked at while it is away.
+    fn keep_looking(&self, mut screen: Screen, stop: &Stop, sink: &SampleSink) {
+        loop {
+            screen.set_patience(Patience::Watched(stop.clone(), sink.clone()));
+            let Err(fault) = self.look_at(&mut screen, stop, sink) else { return };
+            screen.let_go(sink);
             if stop.is_set() {
                 return;
             }
-            if let Ok(screen) = Screen::open(id) {
-                break screen;
+            let found = if self.is_final(&fault) {
+                Err(fault)
+            } else {
+                let is_connected = !matches!(fault, Fault::Server(_));
+                let reason = fault.reason();
+                sink.report(SourceEvent::Lost { reason, message: fault.message(&self.id) });
+                self.find(screen, is_connected, stop, sink)
+            };
+            screen = match found {
+                Ok(Some(found)) => found,
+                Ok(None) => return,
+                Err(fault) => {
+                    let reason = fault.reason();
+                    sink.report(SourceEvent::Ended { reason, message: fault.message(&self.id) });
+                    return;
+                }
+            };
+            sink.report(SourceEvent::Returned);
+        }
+    }
+
+    /// Looks for it until it is there, or until stopped.
+    fn find(
+        &self,
+        screen: Screen,
+        is_connected: bool,
+        stop: &Stop,
+        sink: &SampleSink,
+    ) -> Result<Option<Screen>, Fault> {
+        let patience = Patience::Thread(stop.clone());
+        screen.set_patience(patience.clone());
+        let mut kept = Some(screen).filter(|_| is_connected);
+        loop {
+            stop.wait(LOOK);
+            if stop.is_set() {
+                return Ok(None);
             }
-        };
-        sink.report(SourceEvent::Returned);
-    }
-}
-
-fn look_at(screen: &mut Screen, ticks: Ticks, stop: &Stop, sink: &SampleSink) -> Result<(), Fault> {
-    let mut tick = ticks.index_at(sink.now());
-    let mut missed = 0;
-    while !stop.is_set() {
-        let is_new = screen.look(sink)?;
-        // What changed meanwhile may have done so several times.
-        if is_new && missed > 0 {
-            sink.push(sink.now(), SampleContent::Missed(missed));
-        }
-        let next = ticks.after(tick, sink.now());
-        stop.wait_until(ticks.time_of(next), sink);
-        // On a busy machine that can be much later: what should have been several looks becomes one.
-        let now = sink.now();
-        missed = ticks.nearest(now).max(next).abs_diff(tick + 1);
-        tick = ticks.index_at(now).max(next);
-    }
-    Ok(())
-}
-
-/// Why a screen cannot be looked at, or no longer.
-#[derive(Debug)]
-enum Fault {
-    /// The server went away, or was never there.
-    Server(String),
-    /// The server has no such monitor.
-    NoMonitor,
-    /// The server lacks something, and will not get it.
-    Lacks(String),
-    /// The server refused a request.
-    Refused(String),
-}
-
-impl Fault {
-    fn reason(&self) -> LostReason {
-        match self {
-            Self::Server(_) => LostReason::ServerGone,
-            Self::NoMonitor => LostReason::Unplugged,
-            Self::Lacks(_) | Self::Refused(_) => LostReason::Failed,
-        }
-    }
-
-    fn into_error(self, id: &SourceId) -> CaptureError {
-        let id = id.clone();
-        match self {
-            Self::Server(message) => CaptureError::Unreachable { what: SERVER, message },
-            Self::NoMonitor => CaptureError::UnknownSource { id },
-            Self::Lacks(message) => CaptureError::Unsupported { id, message },
-            Self::Refused(message) => CaptureError::Device { id, operation: "look at", message },
-        }
-    }
-}
-
-impl From<ConnectError> for Fault {
-    fn from(error: ConnectError) -> Self {
-        Self::Server(error.to_string())
-    }
-}
-
-impl From<ConnectionError> for Fault {
-    fn from(error: ConnectionError) -> Self {
-        match error {
-            ConnectionError::UnsupportedExtension => {
-                Self::Lacks("the X server lacks an extension".to_owned())
-            }
-            other => Self::Server(other.to_string()),
-        }
-    }
-}
-
-impl From<ReplyError> for Fault {
-    fn from(error: ReplyError) -> Self {
-        match error {
-            ReplyError::ConnectionError(error) => error.into(),
-            ReplyError::X11Error(error) => {
-                let request = error.request_name.unwrap_or("a request");
-                Self::Refused(format!("the X server refused {request}: {:?}", error.error_kind))
+            let found = match kept.take() {
+                Some(mut screen) => match screen.resume(sink) {
+                    Ok(()) => Ok(screen),
+                    Err(fault) => {
+                        kept = Some(screen).filter(|_| !matches!(fault, Fault::Server(_)));
+                        Err(fault)
+                    }
+                },
+                None => Screen::open(&self.wish, &patience),
+            };
+            match found {
+                Ok(screen) => return Ok(Some(screen)),
+                Err(fault) if self.is_final(&fault) && !stop.is_set() => return Err(fault),
+                Err(_) => {}
             }
         }
     }
-}
 
-impl From<ReplyOrIdError> for Fault {
-    fn from(error: ReplyOrIdError) -> Self {
-        match error {
-            ReplyOrIdError::ConnectionError(error) => error.into(),
-            ReplyOrIdError::X11Error(error) => ReplyError::X11Error(error).into(),
-            ReplyOrIdError::IdsExhausted => Self::Refused("the X server has no ids left".to_owned()),
-        }
-    }
-}
-
-/// A connection to a server that can be recorded from.
-struct Display {
-    server: Arc<RustConnection>,
-    root: xproto::Window,
-    has_monitors: bool,
-}
-
-struct Monitor {
-    name: String,
-    area: Rect,
-}
-
-impl Display {
-    /// Connects, and checks all that recording needs.
-    fn connect(id: &SourceId) -> Result<Self, CaptureError> {
-        Self::try_connect().map_err(|fault| fault.into_error(id))
+    /// Whether there is nothing to look for any more.
+    fn is_final(&self, fault: &Fault) -> bool {
+        self.wish.target.kind() == SourceKind::Window && fault.ends_window()
     }
 
-    fn try_connect() -> Result<Self, Fault> {
-        let (server, screen) = RustConnection::connect(None)?;
-        let setup = server.setup();
-        let screen = setup.roots.get(screen).ok_or_else(|| Fault::Server("it has no screen".to_owned()))?;
-        let root = screen.root;
-        check_pixels(setup, screen)?;
-        let lacks = |name: &str| Fault::Lacks(format!("the X server lacks the extension {name}"));
-        let needed = [shm::X11_EXTENSION_NAME, damage::X11_EXTENSION_NAME, xfixes::X11_EXTENSION_NAME];
-        for name in needed {
-            server.extension_information(name)?.ok_or_else(|| lacks(name))?;
-        }
-        // An extension may only be used once its version was agreed upon.
-        let version = server.shm_query_version()?.reply()?;
-        if (version.major_version, version.minor_version) < (1, 2) {
-            return Err(lacks("MIT-SHM 1.2"));
-        }
-        server.xfixes_query_version(5, 0)?.reply()?;
-        server.damage_query_version(1, 1)?.reply()?;
-        let has_monitors = server.extension_information(randr::X11_EXTENSION_NAME)?.is_some() && {
-            let version = server.randr_query_version(1, 5)?.reply()?;
-            (version.major_version, version.minor_version) >= (1, 5)
-        };
-        let display = Self { server: Arc::new(server), root, has_monitors };
-        display.refuse_wayland()?;
-        Ok(display)
-    }
-
-    /// A Wayland compositor's X server shows X programs alone, and its root window shows nothing.
-    fn refuse_wayland(&self) -> Result<(), Fault> {
-        let named = self.server.query_extension(b"XWAYLAND")?.reply()?.present;
-        if named || self.monitors()?.iter().any(|monitor| monitor.name.starts_with("XWAYLAND")) {
-            return Err(Fault::Lacks("a Wayland session does not show its screen to X programs".to_owned()));
+    fn look_at(&self, screen: &mut Screen, stop: &Stop, sink: &SampleSink) -> Result<(), Fault> {
+        let ticks = self.ticks;
+        let mut tick = ticks.index_at(sink.now());
+        let mut missed = 0;
+        while !stop.is_set() {
+            let is_new = screen.look(sink)?;
+            // What changed meanwhile may have done so several times.
+            if is_new && missed > 0 {
+                sink.push(sink.now(), SampleContent::Missed(missed));
+            }
+            let next = ticks.after(tick, sink.now());
+            screen.wait_until(ticks.time_of(next), stop, sink)?;
+            // On a busy machine that can be much later: what should have been several looks becomes one.
+            let now = sink.now();
+            missed = ticks.nearest(now).max(next).abs_diff(tick + 1);
+            tick = ticks.index_at(now).max(next);
         }
         Ok(())
     }
-
-    /// The area of the screen that a source is.
-    fn area(&self, id: &SourceId) -> Result<Rect, Fault> {
-        let whole = self.whole()?;
-        let area = match id.as_str().strip_prefix(MONITOR) {
-            None if id.as_str() == SCREEN => Some(whole),
-            None => None,
-            Some(name) => self.monitors()?.into_iter().find(|m| m.name == name).map(|monitor| monitor.area),
-        };
-        area.and_then(|area| area.intersect(whole)).ok_or(Fault::NoMonitor)
-    }
-
-    fn whole(&self) -> Result<Rect, Fault> {
-        let root = self.server.get_geometry(self.root)?.reply()?;
-        Ok(Rect::whole(Size::new(root.width.into(), root.height.into())))
-    }
-
-    fn monitors(&self) -> Result<Vec<Monitor>, Fault> {
-        if !self.has_monitors {
-            return Ok(Vec::new());
-        }
-        let monitors = self.server.randr_get_monitors(self.root, true)?.reply()?.monitors;
-        let named = monitors.into_iter().map(|monitor| {
-            let name = self.server.get_atom_name(monitor.name)?.reply()?.name;
-            Ok(Monitor {
-                name: String::from_utf8_lossy(&name).into_owned(),
-                area: Rect::new(
-                    monitor.x.into(),
-                    monitor.y.into(),
-                    monitor.width.into(),
-                    monitor.height.into(),
-                ),
-            })
-        });
-        named.collect()
-    }
-}
-
-/// Pixels must lie in memory as [`model::PixelFormat::Bgrx`] says.
-fn check_pixels(setup: &xproto::Setup, screen: &xproto::Screen) -> Result<(), Fault> {
-    let format = setup.pixmap_formats.iter().find(|format| format.depth == screen.root_depth);
-    let visuals = screen.allowed_depths.iter().flat_map(|depth| &depth.visuals);
-    let masks = |visual: &xproto::Visualtype| (visual.red_mask, visual.green_mask, visual.blue_mask);
-    let is_bgrx = matches!(screen.root_depth, 24 | 32)
-        && format.is_some_and(|format| format.bits_per_pixel == 32)
-        && setup.image_byte_order == xproto::ImageOrder::LSB_FIRST
-        && visuals
-            .filter(|visual| visual.visual_id == screen.root_visual)
-            .any(|visual| masks(visual) == (0xff_0000, 0xff00, 0xff));
-    let lacks = || {
-        let depth = screen.root_depth;
-        Fault::Lacks(format!(
-            "the X server shows {depth}-bit colour, and only 24-bit true colour is recorded"
-        ))
-    };
-    is_bgrx.then_some(()).ok_or_else(lacks)
 }

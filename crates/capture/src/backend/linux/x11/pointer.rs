@@ -1,13 +1,46 @@
-//! The pointer of a screen: its shape and place, as samples of their own, so that moving it costs no picture.
+//! The pointer: its shape and place, as samples of their own, so that moving it costs no picture.
+//!
+//! Its shape is as large as it is on the screen, whatever a desktop scales it by.
 
-use super::{Display, Fault};
+use super::{display::Display, fault::Fault, target::View};
 use crate::{SampleContent, SampleSink};
 use bytes::Bytes;
 use model::{HostTime, InputEvent, Point, PointerShape, Rect, Size};
 use x11rb::protocol::{
     xfixes::{ConnectionExt as _, GetCursorImageReply},
-    xproto::QueryPointerReply,
+    xproto::{ConnectionExt as _, KeyButMask},
 };
+
+/// Where the pointer is.
+pub(super) struct Place {
+    /// In pixels of the picture, which it may be beyond.
+    pub at: Point,
+    /// Whether it is over what is recorded, or beside it; not over something else that covers it.
+    pub is_over: bool,
+    /// Keys and buttons that change what others mean.
+    pub modifiers: KeyButMask,
+}
+
+impl Place {
+    /// Asks the server. Its answer comes after all events that were there before.
+    pub fn ask(display: &Display, view: &View) -> Result<Self, Fault> {
+        let server = &display.server;
+        let within = server.query_pointer(view.window)?;
+        let above = view.top.map(|_| server.query_pointer(display.root)).transpose()?;
+        let within = within.reply()?;
+        let above = above.map(|above| above.reply()).transpose()?;
+        Ok(Self {
+            at: Point { x: i32::from(within.win_x) - view.area.x, y: i32::from(within.win_y) - view.area.y },
+            is_over: within.same_screen && above.map(|above| above.child) == view.top,
+            modifiers: within.mask,
+        })
+    }
+
+    /// Whether it points at the picture.
+    pub fn is_within(&self, size: Size) -> bool {
+        self.is_over && Rect::whole(size).intersect(Rect::new(self.at.x, self.at.y, 1, 1)).is_some()
+    }
+}
 
 /// What is known of the pointer, and what was last said about it.
 #[derive(Default)]
@@ -23,12 +56,13 @@ impl Pointer {
         self.is_current = false;
     }
 
-    /// Pushes the pointer if it moved, changed, came or went since the last time.
+    /// Pushes the pointer if it moved, changed, came or went since the last time. Over a screen it is seen where any
+    /// of it is, over a window where it points at it.
     pub fn look(
         &mut self,
         display: &Display,
-        area: Rect,
-        place: QueryPointerReply,
+        view: &View,
+        place: &Place,
         at: HostTime,
         sink: &SampleSink,
     ) -> Result<(), Fault> {
@@ -39,23 +73,31 @@ impl Pointer {
                 sink.push(at, SampleContent::Input(InputEvent::PointerShape(shape.clone())));
             }
         }
-        let seen = self.shape.as_ref().filter(|_| place.same_screen).and_then(|shape| {
-            let tip = Point { x: i32::from(place.root_x) - area.x, y: i32::from(place.root_y) - area.y };
-            let covered = Rect::new(tip.x, tip.y, shape.size.width, shape.size.height)
-                .shifted(-shape.hot.x, -shape.hot.y);
-            covered.intersect(Rect::whole(area.size())).map(|_| tip)
-        });
-        match seen {
-            Some(tip) if self.told != Some(tip) => {
-                self.told = Some(tip);
-                sink.push(at, SampleContent::Input(InputEvent::Pointer(tip)));
+        let size = view.area.size();
+        let is_seen = |shape: &&PointerShape| match view.top {
+            Some(_) => place.is_within(size),
+            None => {
+                let covered = Rect::new(place.at.x, place.at.y, shape.size.width, shape.size.height)
+                    .shifted(-shape.hot.x, -shape.hot.y);
+                place.is_over && covered.intersect(Rect::whole(size)).is_some()
             }
-            None if self.told.take().is_some() => {
-                sink.push(at, SampleContent::Input(InputEvent::PointerGone))
+        };
+        match self.shape.as_ref().filter(is_seen) {
+            Some(_) if self.told != Some(place.at) => {
+                self.told = Some(place.at);
+                sink.push(at, SampleContent::Input(InputEvent::Pointer(place.at)));
             }
-            _ => {}
+            None => self.leave(at, sink),
+            Some(_) => {}
         }
         Ok(())
+    }
+
+    /// It can no longer be seen.
+    pub fn leave(&mut self, at: HostTime, sink: &SampleSink) {
+        if self.told.take().is_some() {
+            sink.push(at, SampleContent::Input(InputEvent::PointerGone));
+        }
     }
 }
 

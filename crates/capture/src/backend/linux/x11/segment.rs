@@ -2,7 +2,7 @@
 //!
 //! Owns: the only unsafe code of the X11 back end. Tested with it.
 
-use super::Fault;
+use super::{fault::Fault, link::Server};
 use rustix::{
     fs::{MemfdFlags, ftruncate, memfd_create},
     mm::{MapFlags, ProtFlags, mmap, munmap},
@@ -11,13 +11,12 @@ use std::{ffi::c_void, ptr, slice, sync::Arc};
 use x11rb::{
     connection::Connection as _,
     protocol::shm::{self, ConnectionExt as _},
-    rust_connection::RustConnection,
 };
 
 /// A piece of memory that this process and the X server both have. The server writes into it only while it answers a
 /// request that names it, and [`Pool`](crate::pool::Pool) hands out for that only what nobody reads.
 pub(super) struct Segment {
-    server: Arc<RustConnection>,
+    server: Arc<Server>,
     pub id: shm::Seg,
     at: *mut c_void,
     bytes: usize,
@@ -29,7 +28,7 @@ unsafe impl Send for Segment {}
 
 impl Segment {
     /// Of this size, black.
-    pub fn new(server: &Arc<RustConnection>, bytes: usize) -> Result<Self, Fault> {
+    pub fn new(server: &Arc<Server>, bytes: usize) -> Result<Self, Fault> {
         let memory = |error: rustix::io::Errno| Fault::Refused(format!("no memory for pictures: {error}"));
         let bytes = bytes.max(1);
         let file = memfd_create("spool-screen", MemfdFlags::CLOEXEC).map_err(memory)?;
