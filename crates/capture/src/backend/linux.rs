@@ -1,9 +1,11 @@
-//! Linux: screens and windows of an X server, sound of PipeWire or else of PulseAudio.
+//! Linux: screens and windows of an X server, cameras, sound of PipeWire or else of PulseAudio.
 //!
 //! Ids: `x11:screen` is all of the screen, `x11:monitor:DP-1` one monitor of it, `x11:region:X,Y,WxH` a part of it and
-//! `x11:window:0x…` a window; `pipewire:…` and `pulse:…` are sound devices by the name that their server knows them by,
-//! `default-mic` and `default-system` those it chooses.
+//! `x11:window:0x…` a window; `v4l2:…` is a camera by its own name, and its file in `/dev` will do too; `pipewire:…` and
+//! `pulse:…` are sound devices by the name that their server knows them by, `default-mic` and `default-system` those it
+//! chooses.
 
+mod camera;
 mod sound_server;
 mod x11;
 
@@ -20,25 +22,34 @@ pub(super) struct Native;
 impl CaptureBackend for Native {
     fn sources(&self) -> Result<Vec<SourceInfo>, CaptureError> {
         let sounds = SoundServer::connect().and_then(|server| server.sources());
-        match (x11::sources(), sounds) {
-            (Ok(screens), Ok(sounds)) => Ok(screens.into_iter().chain(sounds).collect()),
-            (Ok(some), Err(error)) | (Err(error), Ok(some)) => {
-                tracing::info!(%error, "not all sources can be listed");
-                Ok(some)
+        let (mut sources, mut missing) = (Vec::new(), None);
+        for found in [x11::sources(), Ok(camera::sources()), sounds] {
+            match found {
+                Ok(some) => sources.extend(some),
+                Err(error) => {
+                    tracing::info!(%error, "not all sources can be listed");
+                    missing = missing.or(Some(error));
+                }
             }
-            (Err(error), Err(_)) => Err(error),
         }
+        missing.filter(|_| sources.is_empty()).map_or(Ok(sources), Err)
     }
 
     fn open(&self, id: &SourceId, config: &SourceConfig, sink: SampleSink) -> Result<Capture, CaptureError> {
-        if x11::owns(id) { x11::open(id, config, sink) } else { sound::open::<SoundServer>(id, sink) }
+        if x11::owns(id) {
+            x11::open(id, config, sink)
+        } else if camera::owns(id) {
+            camera::open(id, config, sink)
+        } else {
+            sound::open::<SoundServer>(id, sink)
+        }
     }
 
     fn permission(&self, kind: SourceKind) -> Permission {
         let reached = match kind {
             SourceKind::Screen | SourceKind::Window => return x11::permission(kind),
             SourceKind::Microphone | SourceKind::SystemAudio => SoundServer::connect().map(drop),
-            SourceKind::Camera => x11::sources().map(drop),
+            SourceKind::Camera => return camera::permission(),
         };
         match reached {
             Ok(()) => Permission::granted(),
