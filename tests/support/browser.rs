@@ -1,7 +1,7 @@
 //! A real browser that loads pages from a server in the test and reports back what it saw.
 
-use crate::process::{Running, server, target_folder, text, tool};
 use serde_json::Value;
+use stands::process::{Running, server, target_folder, text, tool};
 use std::{
     fs,
     io::{self, BufRead, BufReader, Write},

@@ -1,6 +1,6 @@
 //! A small disk of its own, so that it can be full without harm.
 
-use crate::process::{output, text, tool};
+use stands::process::{output, text, tool};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 

@@ -1,12 +1,12 @@
 //! Judging files with FFmpeg: what is in them, which pictures they show when, and how they sound.
 
-use crate::{
-    codes,
-    process::{output, text, tool},
-};
 use capture::pattern;
 use model::Size;
 use serde_json::Value;
+use stands::{
+    codes::{self, Area},
+    process::{output, text, tool},
+};
 use std::path::Path;
 
 /// Pixels across of a picture as it is read back, ten for each cell of a synthetic code.
@@ -55,7 +55,7 @@ pub struct Picture {
 
 impl Picture {
     /// Mean brightness from 0 to 255 of a part of the picture, given as shares of its sides: x, y, width, height.
-    pub fn brightness(&self, (x, y, width, height): (f64, f64, f64, f64)) -> f64 {
+    pub fn brightness(&self, (x, y, width, height): Area) -> f64 {
         let range = |from: f64, length: f64, side: usize| {
             let first = ((from * side as f64).round() as usize).min(side - 1);
             let end = (((from + length) * side as f64).round() as usize).clamp(first + 1, side);
@@ -93,20 +93,12 @@ impl Picture {
 
     /// The code that fills the picture, if one can be read without doubt.
     pub fn code(&self) -> Option<u32> {
-        let (across, down) = (1.0 / f64::from(codes::COLUMNS), 1.0 / f64::from(codes::ROWS));
-        let cells = (0..codes::ROWS).flat_map(|row| (0..codes::COLUMNS).map(move |column| (row, column)));
-        let read: Option<Vec<bool>> = cells
-            .map(|(row, column)| {
-                // Only the middle of a cell: its edge is smeared.
-                let (x, y) = ((f64::from(column) + 0.25) * across, (f64::from(row) + 0.25) * down);
-                match self.brightness((x, y, across / 2.0, down / 2.0)) {
-                    black if black < 100.0 => Some(false),
-                    white if white > 155.0 => Some(true),
-                    _ => None,
-                }
-            })
-            .collect();
-        codes::number(read?)
+        self.code_in((0.0, 0.0, 1.0, 1.0))
+    }
+
+    /// The code that fills this part of the picture, if one can be read without doubt.
+    pub fn code_in(&self, area: Area) -> Option<u32> {
+        codes::read(area, |area| self.brightness(area))
     }
 }
 

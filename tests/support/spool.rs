@@ -1,13 +1,13 @@
 //! The `spool` program as people and scripts use it, with a data folder and an engine of its own.
 
-use crate::{
-    codes::host_time,
-    display::Display,
-    process::{self, kill, spool_binary, wait_for, wait_for_exit},
-    sound::Sound,
-};
+use crate::program::spool_binary;
 use rustix::process::Signal;
 use serde_json::Value;
+use stands::{
+    Display, Sound,
+    codes::host_time,
+    process::{self, kill, wait_for, wait_for_exit},
+};
 use std::{
     ffi::{OsStr, OsString},
     fs,

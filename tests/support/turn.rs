@@ -1,6 +1,6 @@
 //! One end-to-end test at a time, whatever runs them: they measure what a busy machine would spoil.
 
-use crate::process::target_folder;
+use stands::process::target_folder;
 use std::fs::File;
 
 /// Held by the test whose turn it is.

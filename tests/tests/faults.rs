@@ -5,7 +5,7 @@ use serde_json::Value;
 use spool_tests::{
     CodeShow, Disk, Display, Film, Finished, Pcm, Recorder, Running, Sound, Spool,
     codes::{self, host_time},
-    film, library, my_turn, process, rows, tone, tool, wait_for,
+    film, library, my_turn, process, program, rows, tone, tool, wait_for,
 };
 use std::{
     fs::{self, File},
@@ -126,7 +126,7 @@ impl<'a> Injected<'a> {
         spool.dress(&mut command);
         command.arg("-x").arg("-f").arg(spool.file("fiu"));
         let log = File::options().append(true).open(spool.data().join("engine.log")).expect("there is a log");
-        let engine = Running::start(command.arg(process::spool_binary()).arg("engine").stderr(log));
+        let engine = Running::start(command.arg(program::spool_binary()).arg("engine").stderr(log));
         wait_for("the engine", 10 * SECOND, || (spool.engine() == Some(engine.pid())).then_some(()));
         Self { spool, engine }
     }

@@ -70,6 +70,11 @@ const TEST: &[Need] = &[
     program("mount", "mount"),
     program("procps", "sysctl"),
     program("util-linux", "setpriv"),
+    program("dbus-bin", "dbus-send"),
+    program("openbox", "openbox"),
+    program("sway", "sway"),
+    program("xdg-desktop-portal", "/usr/libexec/xdg-desktop-portal"),
+    program("xdg-desktop-portal-wlr", "/usr/libexec/xdg-desktop-portal-wlr"),
 ];
 
 /// To measure, and to cut the power.

@@ -6,10 +6,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{
-        OnceLock,
-        mpsc::{self, RecvTimeoutError},
-    },
+    sync::mpsc::{self, RecvTimeoutError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -191,28 +188,15 @@ pub fn target_folder() -> PathBuf {
     folder.to_owned()
 }
 
-/// The `spool` program: SPOOL_BIN, or built now with this build's profile.
-pub fn spool_binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match env::var_os("SPOOL_BIN") {
-        Some(path) => PathBuf::from(path),
-        None => build_spool(),
-    })
+/// Whether the test may do everything.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
-fn build_spool() -> PathBuf {
-    let folder = target_folder();
-    let profile = match folder.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => "dev",
-        Some(name) => name,
-    };
-    let target = folder.parent().expect("a profile's folder lies in the target folder");
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "spool-cli", "--profile", profile, "--target-dir"])
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .expect("cargo can be started");
-    assert!(built.success(), "spool could not be built");
-    folder.join("spool")
+/// Makes a library that a program can load before all else (LD_PRELOAD) out of C. It lies in `folder`.
+pub fn compile(source: &str, name: &str, folder: &Path) -> PathBuf {
+    let (code, library) = (folder.join(format!("{name}.c")), folder.join(format!("{name}.so")));
+    std::fs::write(&code, source).expect("there is room for a file");
+    text(tool("cc").args(["-shared", "-fPIC", "-O2", "-pthread", "-o"]).arg(&library).arg(&code));
+    library
 }

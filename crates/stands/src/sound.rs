@@ -9,7 +9,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// Speakers (`speakers`) and a microphone (`mic`) that no other process hears.
 #[derive(Debug)]
@@ -25,8 +25,9 @@ impl Sound {
         let folder =
             tempfile::Builder::new().prefix("spool-sound").tempdir().expect("there is room for a folder");
         let mut sound = Self { _servers: Vec::new(), folder };
-        let address = format!("--address={}", sound.bus());
-        sound.serve("dbus-daemon", &["--session", "--nofork", "--nopidfile", &address]);
+        sound.write_bus_rules();
+        let rules = format!("--config-file={}", sound.folder.path().join("bus.conf").display());
+        sound.serve("dbus-daemon", &["--nofork", "--nopidfile", &rules]);
         wait_for("D-Bus", START_LIMIT, || sound.folder.path().join("bus").exists().then_some(()));
         sound.serve("pipewire", &[]);
         wait_for("PipeWire", START_LIMIT, || sound.folder.path().join("pipewire-0").exists().then_some(()));
@@ -38,6 +39,17 @@ impl Sound {
         sound.add_speakers();
         sound.add_microphone();
         sound
+    }
+
+    /// A session's bus, except that it starts no services: what runs is what a test has started.
+    fn write_bus_rules(&self) {
+        let rules = format!(
+            "<busconfig><type>session</type><listen>{}</listen><auth>EXTERNAL</auth><policy context='default'>\
+             <allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/>\
+             </policy></busconfig>",
+            self.bus()
+        );
+        fs::write(self.folder.path().join("bus.conf"), rules).expect("there is room for a file");
     }
 
     fn serve(&mut self, name: &str, arguments: &[&str]) {
@@ -52,7 +64,7 @@ impl Sound {
     pub fn add_speakers(&self) {
         self.load("module-null-sink", "sink_name=speakers sink_properties=device.description=Speakers");
         self.wait_for_device("sinks", "speakers");
-        text(self.command("pactl").args(["set-default-sink", "speakers"]));
+        self.set_default("sink", "speakers");
     }
 
     /// Plugs in the microphone and makes it the default. What is played to `micfeed` is what it hears.
@@ -62,12 +74,21 @@ impl Sound {
         let source = "source_name=mic source_properties=device.description=Microphone";
         self.load("module-remap-source", &format!("master=micfeed.monitor {source}"));
         self.wait_for_device("sources", "mic");
-        text(self.command("pactl").args(["set-default-source", "mic"]));
+        self.set_default("source", "mic");
     }
 
     /// Pulls the microphone out.
     pub fn remove_microphone(&self) {
         text(self.command("pactl").args(["unload-module", "module-remap-source"]));
+    }
+
+    /// The session manager now and then misses the first wish.
+    fn set_default(&self, kind: &str, name: &str) {
+        wait_for(&format!("{name} as the default {kind}"), START_LIMIT, || {
+            output(self.command("pactl").args([&format!("set-default-{kind}"), name]));
+            let chosen = output(self.command("pactl").arg(format!("get-default-{kind}"))).stdout;
+            (String::from_utf8_lossy(&chosen).trim() == name).then_some(())
+        });
     }
 
     fn load(&self, module: &str, arguments: &str) {
@@ -128,6 +149,8 @@ impl Sound {
             .env("XDG_RUNTIME_DIR", self.folder.path())
             .env("HOME", self.folder.path())
             .env("XDG_CONFIG_HOME", inside("config"))
+            .env("XDG_DATA_HOME", inside("data"))
+            .env("XDG_CACHE_HOME", inside("cache"))
             .env("XDG_STATE_HOME", inside("state"))
             .env("DBUS_SESSION_BUS_ADDRESS", self.bus())
             .env_remove("DISPLAY")

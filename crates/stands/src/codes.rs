@@ -3,7 +3,11 @@
 //! A code is a grid of large black and white cells, so that it survives scaling and encoding: 24 bits of the number,
 //! then eight bits that check it.
 
-use crate::display::Display;
+use crate::{
+    display::Display,
+    wayland::{Sheet, Wayland},
+    window::{Canvas, Window},
+};
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     sync::{
@@ -12,13 +16,6 @@ use std::{
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
-};
-use x11rb::{
-    connection::Connection,
-    protocol::xproto::{
-        ConnectionExt, CreateGCAux, CreateWindowAux, Drawable, Gcontext, Rectangle, Window, WindowClass,
-    },
-    rust_connection::RustConnection,
 };
 
 /// Cells across.
@@ -38,6 +35,28 @@ pub fn number(cells: impl IntoIterator<Item = bool>) -> Option<u32> {
     let number = word & 0xFF_FFFF;
     (word >> 24 == u32::from(check(number))).then_some(number)
 }
+
+/// The number whose code fills this area (x, y, width, height), if one can be read without doubt. `brightness` gives
+/// the mean of an area, from 0 to 255.
+pub fn read(area: Area, brightness: impl Fn(Area) -> f64) -> Option<u32> {
+    let (across, down) = (area.2 / f64::from(COLUMNS), area.3 / f64::from(ROWS));
+    let cells = (0..ROWS).flat_map(|row| (0..COLUMNS).map(move |column| (row, column)));
+    let cells: Option<Vec<bool>> = cells
+        .map(|(row, column)| {
+            // Only the middle of a cell: its edge is smeared.
+            let (x, y) = ((f64::from(column) + 0.25) * across, (f64::from(row) + 0.25) * down);
+            match brightness((area.0 + x, area.1 + y, across / 2.0, down / 2.0)) {
+                black if black < 100.0 => Some(false),
+                white if white > 155.0 => Some(true),
+                _ => None,
+            }
+        })
+        .collect();
+    number(cells?)
+}
+
+/// A part of a picture as shares of its sides: x, y, width and height.
+pub type Area = (f64, f64, f64, f64);
 
 /// Neither all black nor all white is a code.
 fn check(number: u32) -> u8 {
@@ -73,19 +92,52 @@ pub struct CodeShow {
 impl CodeShow {
     /// Fills this part of the display (x, y, width, height) with `rate` codes a second, beginning with 1.
     pub fn start(display: &Display, part: (i16, i16, u16, u16), rate: u32) -> Self {
-        let (shown, ended) = (Arc::default(), Arc::default());
-        let painter = Painter::new(display.connect(), part);
-        let thread = thread::spawn({
-            let (shown, ended) = (Arc::clone(&shown), Arc::clone(&ended));
-            move || painter.run(rate, &shown, &ended)
-        });
-        Self { shown, ended, thread: Some(thread) }
+        let mut canvas = Canvas::unmanaged(display.connect(), part);
+        Self::run(rate, move |number| canvas.paint(|size| rectangles(number, size)))
     }
 
     /// All of the display.
     pub fn fill(display: &Display, rate: u32) -> Self {
         let (width, height) = display.size();
         Self::start(display, (0, 0, width, height), rate)
+    }
+
+    /// In a window, whatever its size, for as long as it is open.
+    pub fn in_window(window: &Window, rate: u32) -> Self {
+        let mut canvas = window.canvas();
+        Self::run(rate, move |number| canvas.paint(|size| rectangles(number, size)))
+    }
+
+    /// Fills this part of a Wayland desktop's output, in its own coordinates.
+    pub fn on_wayland(desktop: &Wayland, output: &str, part: (i16, i16, u16, u16), rate: u32) -> Self {
+        let mut sheet = Sheet::open(desktop, output, part);
+        Self::run(rate, move |number| sheet.paint(|size| rectangles(number, size)))
+    }
+
+    /// Lets `paint` show one number after the other until there is nothing more to paint on. It returns once the
+    /// number can be seen.
+    fn run(rate: u32, mut paint: impl FnMut(u32) -> Option<()> + Send + 'static) -> Self {
+        let (shown, ended) = (Arc::<Mutex<Vec<Shown>>>::default(), Arc::<AtomicBool>::default());
+        let thread = thread::spawn({
+            let (shown, ended) = (Arc::clone(&shown), Arc::clone(&ended));
+            let (start, period) = (Instant::now(), Duration::from_secs(1) / rate);
+            move || {
+                for number in 1.. {
+                    if ended.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let before = host_time();
+                    // What it paints on is gone when a test ends in another order than it began.
+                    if paint(number).is_none() {
+                        return;
+                    }
+                    let code = Shown { number, before, after: host_time() };
+                    shown.lock().unwrap_or_else(PoisonError::into_inner).push(code);
+                    thread::sleep((start + period * number).saturating_duration_since(Instant::now()));
+                }
+            }
+        });
+        Self { shown, ended, thread: Some(thread) }
     }
 
     /// Every code so far, in order.
@@ -116,69 +168,15 @@ impl Drop for CodeShow {
     }
 }
 
-struct Painter {
-    server: RustConnection,
-    window: Window,
-    // The code is drawn here first and appears on the screen as a whole.
-    canvas: Drawable,
-    black: Gcontext,
-    white: Gcontext,
-    size: (u16, u16),
-}
-
-impl Painter {
-    fn new(server: RustConnection, (x, y, width, height): (i16, i16, u16, u16)) -> Self {
-        let screen = server.setup().roots[0].clone();
-        let id = || server.generate_id().expect("an X client has thousands of ids");
-        let (window, canvas, black, white) = (id(), id(), id(), id());
-        let aux = CreateWindowAux::new().background_pixel(screen.black_pixel).override_redirect(1);
-        let (depth, class) = (screen.root_depth, WindowClass::INPUT_OUTPUT);
-        let sent = server
-            .create_window(depth, window, screen.root, x, y, width, height, 0, class, 0, &aux)
-            .and_then(|_| server.create_pixmap(depth, canvas, window, width, height))
-            .and_then(|_| server.create_gc(black, canvas, &CreateGCAux::new().foreground(screen.black_pixel)))
-            .and_then(|_| server.create_gc(white, canvas, &CreateGCAux::new().foreground(screen.white_pixel)))
-            .and_then(|_| server.map_window(window))
-            .map(drop);
-        sent.expect("the X server listens");
-        Self { server, window, canvas, black, white, size: (width, height) }
-    }
-
-    fn run(&self, rate: u32, shown: &Mutex<Vec<Shown>>, ended: &AtomicBool) {
-        let (start, period) = (Instant::now(), Duration::from_secs(1) / rate);
-        for number in 1.. {
-            if ended.load(Ordering::Relaxed) {
-                return;
-            }
-            let before = host_time();
-            // The server is gone when a test ends in another order than it began.
-            if self.paint(number).is_none() {
-                return;
-            }
-            let code = Shown { number, before, after: host_time() };
-            shown.lock().unwrap_or_else(PoisonError::into_inner).push(code);
-            thread::sleep((start + period * number).saturating_duration_since(Instant::now()));
-        }
-    }
-
-    fn paint(&self, number: u32) -> Option<()> {
-        let (width, height) = self.size;
-        let (across, down) = (width / COLUMNS, height / ROWS);
-        let whole = Rectangle { x: 0, y: 0, width, height };
-        let white: Vec<_> = (0u16..)
-            .zip(cells(number))
-            .filter(|(_, white)| *white)
-            .map(|(cell, _)| {
-                let (x, y) = (cell % COLUMNS * across, cell / COLUMNS * down);
-                Rectangle { x: x.cast_signed(), y: y.cast_signed(), width: across, height: down }
-            })
-            .collect();
-        self.server.poly_fill_rectangle(self.canvas, self.black, &[whole]).ok()?;
-        self.server.poly_fill_rectangle(self.canvas, self.white, &white).ok()?;
-        self.server.copy_area(self.canvas, self.window, self.black, 0, 0, 0, 0, width, height).ok()?;
-        // Its answer comes after everything before it was drawn.
-        self.server.get_input_focus().ok()?.reply().ok().map(drop)
-    }
+/// What is white of a picture of this size that shows a number; the rest is black. Places and sizes are x, y, width and
+/// height.
+fn rectangles(number: u32, (width, height): (u16, u16)) -> Vec<(u16, u16, u16, u16)> {
+    let (across, down) = (width / COLUMNS, height / ROWS);
+    (0u16..)
+        .zip(cells(number))
+        .filter(|(_, white)| *white)
+        .map(|(cell, _)| (cell % COLUMNS * across, cell / COLUMNS * down, across, down))
+        .collect()
 }
 
 /// Without what only repeats the code before it, as a picture that stands may.

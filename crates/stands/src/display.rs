@@ -41,17 +41,27 @@ impl Display {
         RustConnection::connect(Some(&self.name)).expect("the X server takes connections").0
     }
 
-    /// Divides the screen into two monitors, side by side.
+    /// Divides the screen into two monitors, side by side: LEFT and RIGHT.
     pub fn split(&self) {
         let (width, height) = (self.size.0 / 2, self.size.1);
         for (name, output, x) in [("LEFT", "screen", 0), ("RIGHT", "none", width)] {
-            text(self.xrandr().args([
-                "--setmonitor",
-                name,
-                &format!("{width}/300x{height}/200+{x}+0"),
-                output,
-            ]));
+            self.set_monitor(name, output, (x, 0, width, height));
         }
+    }
+
+    /// Makes a part of the screen (x, y, width, height) a monitor, as if it were plugged in.
+    pub fn plug_in(&self, name: &str, part: (u16, u16, u16, u16)) {
+        self.set_monitor(name, "none", part);
+    }
+
+    /// Unplugs a monitor.
+    pub fn unplug(&self, name: &str) {
+        text(self.xrandr().args(["--delmonitor", name]));
+    }
+
+    fn set_monitor(&self, name: &str, output: &str, (x, y, width, height): (u16, u16, u16, u16)) {
+        let place = format!("{width}/300x{height}/200+{x}+{y}");
+        text(self.xrandr().args(["--setmonitor", name, &place, output]));
     }
 
     /// Gives the screen another size, not larger than the one it was started with.
