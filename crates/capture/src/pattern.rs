@@ -31,6 +31,10 @@ const SECOND: i64 = 1_000_000_000;
 const WHITE: [u8; 4] = [255; 4];
 const BLACK: [u8; 4] = [0, 0, 0, 255];
 const BOX: [u8; 4] = [40, 140, 240, 255];
+/// The same as luma, Cb and Cr of BT.601, which is what cameras send.
+const CAMERA_WHITE: [u8; 3] = [235, 128, 128];
+const CAMERA_BLACK: [u8; 3] = [16, 128, 128];
+const CAMERA_BOX: [u8; 3] = [152, 69, 179];
 
 /// The cells that show `code` in a picture of this size, with whether each is white.
 pub fn code_cells(size: Size, code: u32) -> impl Iterator<Item = (Rect, bool)> {
@@ -89,6 +93,15 @@ impl Scene {
         let code = u32::try_from(index.rem_euclid(i64::from(CODES))).unwrap_or(0);
         Self { code, moved: code, flash: is_within(ticks.time_of(index), FLASH) }
     }
+
+    /// Where the box is in a picture of this size.
+    fn moving_box(self, size: Size) -> Rect {
+        let (width, height) = ((size.width / 16).max(1), (size.height / 8).max(1));
+        let way = (size.width - width).max(1);
+        let x = u64::from(self.moved) * 8 % u64::from(way);
+        let x = i32::try_from(x).unwrap_or(0);
+        Rect::new(x, (size.height * 7 / 16).cast_signed(), width, height)
+    }
 }
 
 /// Whether `at` is within the first `part` of its second.
@@ -126,7 +139,7 @@ impl Painter {
         let cells = cells.filter(|(old, new)| old.1 != new.1).map(|(_, new)| new.0);
         let mut changes = cells.reduce(Rect::union).into_iter().collect::<Vec<_>>();
         if from.moved != to.moved {
-            changes.extend([self.moving_box(from), self.moving_box(to)]);
+            changes.extend([from.moving_box(self.size), to.moving_box(self.size)]);
         }
         if from.flash != to.flash {
             changes.push(flash_area(self.size));
@@ -142,17 +155,9 @@ impl Painter {
             for (cell, white) in code_cells(self.size, scene.code) {
                 self.fill(pixels, &run, cell, if white { WHITE } else { BLACK });
             }
-            self.fill(pixels, &run, self.moving_box(scene), BOX);
+            self.fill(pixels, &run, scene.moving_box(self.size), BOX);
             self.fill(pixels, &run, flash_area(self.size), if scene.flash { WHITE } else { BLACK });
         }
-    }
-
-    fn moving_box(&self, scene: Scene) -> Rect {
-        let (width, height) = ((self.size.width / 16).max(1), (self.size.height / 8).max(1));
-        let way = (self.size.width - width).max(1);
-        let x = u64::from(scene.moved) * 8 % u64::from(way);
-        let x = i32::try_from(x).unwrap_or(0);
-        Rect::new(x, (self.size.height * 7 / 16).cast_signed(), width, height)
     }
 
     fn fill(&self, pixels: &mut [u8], rows: &Range<u32>, area: Rect, color: [u8; 4]) {
@@ -162,6 +167,55 @@ impl Painter {
             let start = y as usize * self.stride() + 4 * area.x.cast_unsigned() as usize;
             let row = &mut pixels[start..start + 4 * area.width as usize];
             row.as_chunks_mut::<4>().0.fill(color);
+        }
+    }
+}
+
+/// Paints scenes as NV12 of BT.601, always all of it: a camera does not say what changed. On a ground of another colour
+/// than the screen's.
+pub(crate) struct CameraPainter {
+    size: Size,
+    background: Vec<u8>,
+}
+
+impl CameraPainter {
+    /// Both sides of `size` are even.
+    pub fn new(size: Size) -> Self {
+        let shade = |value: u32, of: u32| u8::try_from(value * 64 / of.max(1)).unwrap_or(64);
+        let luma = (0..size.height)
+            .flat_map(|y| (0..size.width).map(move |x| 64 + shade(x + y, size.width + size.height)));
+        let chroma = (0..size.height / 2).flat_map(|y| {
+            (0..size.width / 2).flat_map(move |x| [160 - shade(x, size.width), 80 + shade(y, size.height)])
+        });
+        Self { size, background: luma.chain(chroma).collect() }
+    }
+
+    /// How many a picture has; rows follow each other without padding.
+    pub fn bytes(&self) -> usize {
+        self.background.len()
+    }
+
+    /// Makes `picture` show `scene`.
+    pub fn paint(&self, picture: &mut [u8], scene: Scene) {
+        picture.copy_from_slice(&self.background);
+        for (cell, white) in code_cells(self.size, scene.code) {
+            self.fill(picture, cell, if white { CAMERA_WHITE } else { CAMERA_BLACK });
+        }
+        self.fill(picture, scene.moving_box(self.size), CAMERA_BOX);
+        self.fill(picture, flash_area(self.size), if scene.flash { CAMERA_WHITE } else { CAMERA_BLACK });
+    }
+
+    fn fill(&self, picture: &mut [u8], area: Rect, [luma, cb, cr]: [u8; 3]) {
+        let (width, height) = (self.size.width as usize, self.size.height as usize);
+        let (left, right) = (area.x.cast_unsigned() as usize, area.right().cast_unsigned() as usize);
+        let rows = area.y.cast_unsigned() as usize..area.bottom().cast_unsigned() as usize;
+        for y in rows.clone() {
+            picture[y * width + left..y * width + right].fill(luma);
+        }
+        for y in rows.start / 2..rows.end.div_ceil(2) {
+            let row = (height + y) * width;
+            let pairs = &mut picture[row + (left & !1)..row + right.next_multiple_of(2)];
+            pairs.as_chunks_mut::<2>().0.fill([cb, cr]);
         }
     }
 }
@@ -236,6 +290,21 @@ mod tests {
             });
             assert!(honest, "tick {index} changed pixels that it did not name");
             scene = next;
+        }
+    }
+
+    #[test]
+    fn a_camera_shows_the_same_code() {
+        for size in [Size::new(640, 480), Size::new(1280, 720), Size::new(322, 182)] {
+            let (painter, ticks) = (CameraPainter::new(size), Ticks::new(30));
+            let mut picture = vec![0; painter.bytes()];
+            assert_eq!(picture.len(), (size.width * size.height * 3 / 2) as usize);
+            for index in [0, 1, 30, 12_345_678] {
+                painter.paint(&mut picture, Scene::at(ticks, index));
+                let luma = |x: u32, y: u32| picture[(y * size.width + x) as usize];
+                assert_eq!(read_code(size, luma), Some(index as u32 % CODES));
+                assert_eq!(read_flash(size, luma), index % 30 < 3, "{index}");
+            }
         }
     }
 

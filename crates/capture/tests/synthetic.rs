@@ -8,7 +8,7 @@ use rig::{
     Listener,
     conformance::{self, Subject},
 };
-use spool_capture::{pattern, synthetic};
+use spool_capture::{CaptureError, Format, SourceConfig, SourceKind, pattern, synthetic};
 use std::time::Duration;
 
 /// All in one test: threads are counted, so nothing else may run beside it.
@@ -18,23 +18,26 @@ fn synthetic_sources_conform() {
     conformance::check(
         &*backend,
         &Subject {
-            moving: &["synthetic:screen", "synthetic:screen:641x363"],
+            moving: &[
+                "synthetic:screen",
+                "synthetic:screen:641x363",
+                "synthetic:camera",
+                "synthetic:camera:640x480",
+            ],
             still: &["synthetic:still"],
             sound: &["synthetic:mic", "synthetic:system", "synthetic:mic:-150ppm"],
-            unknown: &["", "synthetic:nothing", "synthetic:screen:1x1", "x11:screen"],
+            unknown: &["", "synthetic:nothing", "synthetic:screen:1x1", "synthetic:camera:3x3", "x11:screen"],
             is_torn: false,
         },
     );
     codes_follow_each_other_and_flash_meets_beep();
+    a_camera_gives_what_it_is_asked_for();
 }
 
 fn codes_follow_each_other_and_flash_meets_beep() {
     let (backend, listener) = (synthetic(), Listener::new());
-    let screen = backend.open(
-        &"synthetic:screen".parse().unwrap(),
-        &spool_capture::SourceConfig::new(30),
-        listener.sink("source"),
-    );
+    let screen =
+        backend.open(&"synthetic:screen".parse().unwrap(), &SourceConfig::new(30), listener.sink("source"));
     let microphone = listener.open(&*backend, "synthetic:mic", 30);
     let mut last: Option<(u32, bool)> = None;
     let mut flashes = Vec::new();
@@ -66,6 +69,24 @@ fn codes_follow_each_other_and_flash_meets_beep() {
         assert!(beep < 5_000_000, "{beep} ns between flash and beep");
     }
     drop((screen, microphone));
+}
+
+fn a_camera_gives_what_it_is_asked_for() {
+    let (backend, listener) = (synthetic(), Listener::new());
+    let camera =
+        backend.sources().unwrap().into_iter().find(|source| source.kind == SourceKind::Camera).unwrap();
+    for format in camera.formats {
+        let config = SourceConfig { format: Some(format.clone()), ..SourceConfig::new(30) };
+        let capture = backend.open(&camera.id, &config, listener.sink("source")).unwrap();
+        let frame = listener.picture("source", |frame| size(frame) == format.size);
+        let luma = |x: u32, y: u32| frame.picture.bytes[y as usize * frame.picture.stride + x as usize];
+        assert!(pattern::read_code(size(&frame), luma).is_some());
+        drop(capture);
+        let other = Format { encoding: "MJPG".to_owned(), ..format };
+        let config = SourceConfig { format: Some(other), ..SourceConfig::new(30) };
+        let error = backend.open(&camera.id, &config, listener.sink("source")).err().unwrap();
+        assert!(matches!(error, CaptureError::Unsupported { .. }), "{error}");
+    }
 }
 
 fn size(frame: &Frame) -> Size {

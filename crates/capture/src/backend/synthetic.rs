@@ -1,21 +1,27 @@
-//! Sources that need no device: a moving picture with a counter in it, a still one, and tones. What they show and
-//! play is in [`pattern`](crate::pattern); all of it follows host time, so flash and beep are at the same instant.
+//! Sources that need no device: a moving picture with a counter in it, a still one, a camera, and tones. What they show
+//! and play is in [`pattern`](crate::pattern); all of it follows host time, so flash and beep are at the same instant.
 //!
-//! Ids: `synthetic:screen`, `synthetic:screen:1920x1080`, `synthetic:still` (and sizes), `synthetic:mic`,
-//! `synthetic:mic:200ppm` (a crystal that runs fast by that; negative is slow), `synthetic:system`.
+//! Ids: `synthetic:screen`, `synthetic:screen:1920x1080`, `synthetic:still`, `synthetic:camera` (and sizes),
+//! `synthetic:mic`, `synthetic:mic:200ppm` (a crystal that runs fast by that; negative is slow), `synthetic:system`.
 
-use super::{Capture, CaptureBackend, Permission, SourceConfig, SourceId, SourceInfo, SourceKind, Stop};
+use super::{
+    Capture, CaptureBackend, Format, Permission, Rate, SourceConfig, SourceId, SourceInfo, SourceKind, Stop,
+};
 use crate::{
     CaptureError, SampleContent, SampleSink,
-    pattern::{self, Painter, Scene},
+    pattern::{self, CameraPainter, Painter, Scene},
     pool::Pool,
     ticks::Ticks,
 };
-use model::{Damage, HostTime, PixelFormat, Planes, Rect, Size};
+use model::{Damage, HostTime, Matrix, PixelFormat, Planes, Rect, Size};
 use std::convert::Infallible;
 
 const SIZE: Size = Size { width: 1280, height: 720 };
 const SIDE_MAX: u32 = 8192;
+/// What the camera can be asked for.
+const CAMERA_SIZES: [Size; 2] = [SIZE, Size { width: 640, height: 480 }];
+/// Pictures a second that the camera gives at most.
+const CAMERA_FPS: u32 = 30;
 const RATE: u32 = 48_000;
 /// Blocks of sound a second.
 const BLOCKS: u32 = 50;
@@ -31,11 +37,16 @@ impl CaptureBackend for Synthetic {
             name: name.to_owned(),
             is_default: id != "synthetic:still",
             size,
-            formats: Vec::new(),
+            formats: if kind == SourceKind::Camera {
+                CAMERA_SIZES.map(camera_format).to_vec()
+            } else {
+                Vec::new()
+            },
         };
         Ok(vec![
             source("synthetic:screen", SourceKind::Screen, "Moving test picture", Some(SIZE)),
             source("synthetic:still", SourceKind::Screen, "Still test picture", Some(SIZE)),
+            source("synthetic:camera", SourceKind::Camera, "Test camera", Some(SIZE)),
             source("synthetic:mic", SourceKind::Microphone, "Beep each second", None),
             source("synthetic:system", SourceKind::SystemAudio, "440 Hz tone", None),
         ])
@@ -47,6 +58,11 @@ impl CaptureBackend for Synthetic {
         match parse(id.as_str()).ok_or_else(unknown)? {
             Source::Screen(size) => Capture::start(id, sink, move |stop, sink| show(size, ticks, stop, sink)),
             Source::Still(size) => Capture::start(id, sink, move |stop, sink| hold(size, ticks, stop, sink)),
+            Source::Camera(size) => {
+                let size = config.format.as_ref().map_or(Ok(size), |format| asked_size(id, format))?;
+                let ticks = Ticks::new(config.fps.min(CAMERA_FPS));
+                Capture::start(id, sink, move |stop, sink| film(size, ticks, stop, sink))
+            }
             Source::Sound(sound) => Capture::start(id, sink, move |stop, sink| play(sound, stop, sink)),
         }
     }
@@ -60,6 +76,8 @@ impl CaptureBackend for Synthetic {
 enum Source {
     Screen(Size),
     Still(Size),
+    /// Both sides are even.
+    Camera(Size),
     Sound(Sound),
 }
 
@@ -85,6 +103,7 @@ fn parse(id: &str) -> Option<Source> {
     match name {
         "screen" => size().map(Source::Screen),
         "still" => size().map(Source::Still),
+        "camera" => size().filter(|size| size.width % 2 + size.height % 2 == 0).map(Source::Camera),
         "mic" => {
             let ppm = option.map_or(Some(0), |text| text.strip_suffix("ppm")?.parse::<i64>().ok())?;
             let sound = Sound { channels: 1, micro_rate: micro_rate(ppm), wave: Wave::Microphone };
@@ -101,6 +120,21 @@ fn parse_size(text: &str) -> Option<Size> {
     let (width, height) = text.split_once('x')?;
     let side = |text: &str| text.parse().ok().filter(|side| (16..=SIDE_MAX).contains(side));
     Some(Size::new(side(width)?, side(height)?))
+}
+
+fn camera_format(size: Size) -> Format {
+    Format { size, rate: Rate { pictures: CAMERA_FPS, seconds: 1 }, encoding: "NV12".to_owned() }
+}
+
+fn asked_size(id: &SourceId, format: &Format) -> Result<Size, CaptureError> {
+    let known = CAMERA_SIZES.into_iter().find(|size| camera_format(*size) == *format);
+    known.ok_or_else(|| CaptureError::Unsupported {
+        id: id.clone(),
+        message: format!(
+            "it does not give {} pictures at {}/s as {}",
+            format.size, format.rate, format.encoding
+        ),
+    })
 }
 
 /// The moving picture, one for each tick.
@@ -129,6 +163,32 @@ fn show(size: Size, ticks: Ticks, stop: &Stop, sink: &SampleSink) {
             }
             None => sink.push(ticks.time_of(tick), SampleContent::Missed(1)),
         }
+        let next = next_tick(ticks, tick, stop, sink);
+        if next > tick + 1 {
+            sink.push(ticks.time_of(next), SampleContent::Missed(next.abs_diff(tick + 1)));
+        }
+        tick = next;
+    }
+}
+
+/// The moving picture as a camera sends it: all of it, at each tick.
+fn film(size: Size, ticks: Ticks, stop: &Stop, sink: &SampleSink) {
+    let painter = CameraPainter::new(size);
+    let mut pool = Pool::new(size.height);
+    let mut tick = ticks.index_at(sink.now());
+    while !stop.is_set() {
+        pool.damage(&[Rect::whole(size)]);
+        let make = || Ok::<_, Infallible>(vec![0; painter.bytes()]);
+        let content = match pool.take(make).unwrap_or_else(|never| match never {}) {
+            Some(mut blank) => {
+                painter.paint(&mut blank.buffer, Scene::at(ticks, tick));
+                let format = PixelFormat::Nv12(Matrix::Bt601);
+                let picture = Planes { format, size, stride: size.width as usize, bytes: pool.lend(blank) };
+                SampleContent::Picture { picture, damage: Damage::All }
+            }
+            None => SampleContent::Missed(1),
+        };
+        sink.push(ticks.time_of(tick), content);
         let next = next_tick(ticks, tick, stop, sink);
         if next > tick + 1 {
             sink.push(ticks.time_of(next), SampleContent::Missed(next.abs_diff(tick + 1)));
@@ -204,12 +264,14 @@ mod tests {
     fn ids_say_size_and_drift() {
         assert_eq!(parse("synthetic:screen"), Some(Source::Screen(SIZE)));
         assert_eq!(parse("synthetic:still:64x48"), Some(Source::Still(Size::new(64, 48))));
+        assert_eq!(parse("synthetic:camera:640x480"), Some(Source::Camera(Size::new(640, 480))));
         let Some(Source::Sound(fast)) = parse("synthetic:mic:200ppm") else { panic!("not a sound") };
         assert_eq!(fast.sample_at(HostTime(10_000_000_000)), 480_096);
         for bad in [
             "",
             "synthetic:",
             "synthetic:screen:0x0",
+            "synthetic:camera:641x480",
             "synthetic:screen:9999999x4",
             "synthetic:mic:x",
             "x11:screen",

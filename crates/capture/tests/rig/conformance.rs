@@ -2,7 +2,7 @@
 
 use super::{LIMIT, Listener, track};
 use model::{AudioBlock, Damage, Frame, PixelFormat, Rect, Timestamp};
-use spool_capture::{CaptureBackend, CaptureError, SourceConfig, SourceId};
+use spool_capture::{CaptureBackend, CaptureError, SourceConfig, SourceId, SourceKind};
 use std::{
     collections::BTreeSet,
     fs,
@@ -16,7 +16,7 @@ const FPS: u32 = 30;
 /// What a back end has to be tried on.
 #[derive(Default)]
 pub struct Subject<'a> {
-    /// Screens on which something moves.
+    /// Screens on which something moves, and cameras.
     pub moving: &'a [&'a str],
     /// Screens on which nothing does.
     pub still: &'a [&'a str],
@@ -47,6 +47,15 @@ fn check_sources(backend: &dyn CaptureBackend) {
     for source in &sources {
         assert!(!source.name.trim().is_empty(), "{} has a name for people", source.id);
         assert_eq!(source.size.is_none(), source.kind.is_audio(), "screens have a size: {source:?}");
+        assert_eq!(
+            source.formats.is_empty(),
+            source.kind != SourceKind::Camera,
+            "cameras have formats: {source:?}"
+        );
+        assert_eq!(
+            source.formats.first().map(|best| best.size),
+            source.size.filter(|_| !source.formats.is_empty())
+        );
     }
 }
 
@@ -113,8 +122,15 @@ impl Canvas {
     /// Updates it, and says which pixels of the frame it lacks: those that changed without being named.
     pub fn apply(&mut self, frame: &Frame) -> Vec<(i32, i32)> {
         let (picture, stride) = (&frame.picture, frame.picture.stride);
-        assert_eq!(picture.format, PixelFormat::Bgrx);
-        assert_eq!(picture.bytes.len(), stride * picture.size.height as usize);
+        let luma = stride * picture.size.height as usize;
+        match picture.format {
+            PixelFormat::Bgrx => assert_eq!(picture.bytes.len(), luma),
+            PixelFormat::Nv12(_) => {
+                assert_eq!((picture.bytes.len(), &frame.damage), (luma / 2 * 3, &Damage::All));
+                assert_eq!((picture.size.width % 2, picture.size.height % 2), (0, 0), "both sides are even");
+            }
+            PixelFormat::BgraPremultiplied => panic!("a screen is not transparent"),
+        }
         match &frame.damage {
             Damage::All => self.bytes = picture.bytes.to_vec(),
             Damage::Rects(rects) => {
