@@ -12,9 +12,12 @@ mod simd;
 mod source;
 mod ycbcr;
 
+pub(crate) use blend::by_255;
+pub(crate) use damage::Region;
+pub(crate) use scale::scaled;
+
 use crate::RenderError;
 use convert::Target;
-use damage::Region;
 use model::{Color, Frame, Frames, Layer, Nv12, Rect, Scene, Size, Timestamp};
 use placed::{Memory, Placed, Tile, track_of};
 use source::Source;

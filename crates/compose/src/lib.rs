@@ -12,4 +12,4 @@ mod overlay;
 
 pub use cpu::{Compositor, Drawn};
 pub use error::RenderError;
-pub use overlay::Overlay;
+pub use overlay::{Effects, Overlay};

@@ -1,9 +1,10 @@
 //! Input events: what people do on the screen while it is recorded. Kept as a data track of their own (ISO/IEC
 //! 14496-12 timed metadata, one JSON document a sample), so that pointer, clicks, keys and drawings can be restyled.
 
-use crate::{Color, Point, Size};
+use crate::{Color, Point, Size, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The picture of a pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +116,8 @@ impl Drawing {
     pub const WIDTH_MAX: u32 = 500;
     /// How long fading takes, in milliseconds.
     pub const FADE_MS: u32 = 500;
+    /// A highlighter's line is as many times as broad as others.
+    pub const HIGHLIGHTER_TIMES: u32 = 4;
 
     /// Why it cannot be drawn, if it cannot.
     pub fn fault(&self) -> Option<&'static str> {
@@ -137,54 +140,136 @@ impl Drawing {
     }
 }
 
-/// All that holds at one instant: what a reader must know who begins here. Pure: events in, state out.
+/// A drawing and when it was drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// When it was drawn last: it may have grown.
+    pub at: Timestamp,
+    /// What it is.
+    pub drawing: Drawing,
+}
+
+impl Drawn {
+    /// When it begins to fade and when it is gone; none if it stays.
+    pub fn fades(&self) -> Option<(Timestamp, Timestamp)> {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        let begins = self.at + ms(self.drawing.fade_after_ms?);
+        Some((begins, begins + ms(Drawing::FADE_MS)))
+    }
+}
+
+/// A button was pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Click {
+    /// When.
+    pub at: Timestamp,
+    /// Where.
+    pub place: Point,
+}
+
+/// Keys that were pressed together: one, and those that were held to change what it means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Combination {
+    /// Their names, the one that was pressed last at the end.
+    pub keys: Vec<String>,
+    /// When the last of them went down or up.
+    pub at: Timestamp,
+}
+
+/// All that holds at one instant, and what may still be seen of the instants before: what a reader must know who
+/// begins here. Pure: events in, state out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct InputState {
     /// The size of the main picture.
     pub picture: Option<Size>,
     /// Where the pointer points, if it can be seen.
     pub pointer: Option<Point>,
+    /// When it moved or pressed last.
+    pub moved: Timestamp,
     /// How it looks.
     pub shape: Option<PointerShape>,
     /// Buttons that are down.
     pub buttons: Vec<u8>,
+    /// The newest presses of buttons, oldest first.
+    pub clicks: Vec<Click>,
     /// Keys that are down.
     pub keys: Vec<String>,
+    /// The keys that were pressed last.
+    pub combination: Option<Combination>,
     /// What is drawn, oldest first.
-    pub drawings: Vec<Drawing>,
+    pub drawings: Vec<Drawn>,
 }
 
 impl InputState {
     /// More drawings than this let the oldest go.
     pub const DRAWINGS_MAX: usize = 1_000;
+    /// For how long presses of buttons are kept, and how many.
+    const CLICKS_FOR: Duration = Duration::from_secs(1);
+    const CLICKS_MAX: usize = 32;
     /// No keyboard and no mouse has more down at once; what is beyond came from nonsense.
     const DOWN_MAX: usize = 32;
+    /// Keys that change what others mean.
+    const MODIFIERS: [&'static str; 9] =
+        ["Ctrl", "Control", "Shift", "Alt", "AltGr", "Super", "Meta", "Cmd", "Option"];
 
-    /// What an event changes.
-    pub fn apply(&mut self, event: &InputEvent) {
+    /// What an event at `at` changes.
+    pub fn apply(&mut self, event: &InputEvent, at: Timestamp) {
         match event {
             InputEvent::Resized(size) => self.picture = Some(*size),
-            InputEvent::Pointer(at) => self.pointer = Some(*at),
+            InputEvent::Pointer(place) => (self.pointer, self.moved) = (Some(*place), at),
             InputEvent::PointerShape(shape) => self.shape = Some(shape.clone()),
             InputEvent::PointerGone => self.pointer = None,
-            InputEvent::Button { button, pressed, .. } => hold(&mut self.buttons, button, *pressed),
-            InputEvent::Key { name, pressed } => hold(&mut self.keys, name, *pressed),
-            InputEvent::Annotation(annotation) => self.annotate(annotation),
+            InputEvent::Button { button, pressed, at: place } => {
+                hold(&mut self.buttons, button, *pressed);
+                self.moved = at;
+                if *pressed {
+                    self.click(Click { at, place: *place });
+                }
+            }
+            InputEvent::Key { name, pressed } => {
+                hold(&mut self.keys, name, *pressed);
+                self.combine(name, *pressed, at);
+            }
+            InputEvent::Annotation(annotation) => self.annotate(annotation, at),
         }
     }
 
-    fn annotate(&mut self, annotation: &Annotation) {
+    fn click(&mut self, click: Click) {
+        self.clicks.retain(|old| old.at + Self::CLICKS_FOR > click.at);
+        let surplus = (self.clicks.len() + 1).saturating_sub(Self::CLICKS_MAX);
+        self.clicks.drain(..surplus);
+        self.clicks.push(click);
+    }
+
+    fn combine(&mut self, name: &str, pressed: bool, at: Timestamp) {
+        if pressed {
+            let is_held = |key: &&String| Self::MODIFIERS.contains(&key.as_str()) && *key != name;
+            let mut keys: Vec<String> = self.keys.iter().filter(is_held).cloned().collect();
+            keys.push(name.to_owned());
+            self.combination = Some(Combination { keys, at });
+        } else if let Some(combination) = &mut self.combination
+            && combination.keys.iter().any(|key| key == name)
+        {
+            combination.at = at;
+        }
+    }
+
+    fn annotate(&mut self, annotation: &Annotation, at: Timestamp) {
+        // What has faded is gone for good: nobody sees it undone.
+        self.drawings.retain(|drawn| drawn.fades().is_none_or(|(_, gone)| gone > at));
         match annotation {
             Annotation::Draw(drawing) => {
-                match self.drawings.iter_mut().find(|known| known.id == drawing.id) {
-                    Some(known) => *known = drawing.clone(),
-                    None => self.drawings.push(drawing.clone()),
+                let drawn = Drawn { at, drawing: drawing.clone() };
+                match self.drawings.iter_mut().find(|known| known.drawing.id == drawing.id) {
+                    Some(known) => *known = drawn,
+                    None => self.drawings.push(drawn),
                 }
                 let surplus = self.drawings.len().saturating_sub(Self::DRAWINGS_MAX);
                 self.drawings.drain(..surplus);
             }
             Annotation::Erase { points, radius } => {
-                self.drawings.retain(|drawing| !drawing.is_touched(points, *radius));
+                self.drawings.retain(|drawn| !drawn.drawing.is_touched(points, *radius));
             }
             Annotation::Undo => drop(self.drawings.pop()),
             Annotation::Clear => self.drawings.clear(),
@@ -227,7 +312,8 @@ mod hex_bytes {
 impl Drawing {
     /// Whether a point of `eraser` comes within `radius` of it: of its lines, or of the box that its letters fill.
     fn is_touched(&self, eraser: &[Point], radius: u32) -> bool {
-        let reach = f64::from(radius) + f64::from(self.width) / 2.0;
+        let times = if self.tool == Tool::Highlighter { Self::HIGHLIGHTER_TIMES } else { 1 };
+        let reach = f64::from(radius) + f64::from(self.width) * f64::from(times) / 2.0;
         let outline = self.outline();
         let near = |at: &Point| match outline.as_slice() {
             [one] => distance(*at, *one, *one) <= reach,
@@ -284,6 +370,8 @@ fn distance(at: Point, a: Point, b: Point) -> f64 {
 mod tests {
     use super::*;
 
+    const AT: Timestamp = Timestamp::ZERO;
+
     fn drawing(id: u64, tool: Tool, points: &[(i32, i32)]) -> Drawing {
         let points = points.iter().map(|&(x, y)| Point { x, y }).collect();
         Drawing { id, tool, points, color: Color::WHITE, width: 4, fade_after_ms: None }
@@ -296,14 +384,14 @@ mod tests {
     #[test]
     fn a_line_grows_and_the_newest_is_undone() {
         let mut state = InputState::default();
-        state.apply(&draw(drawing(1, Tool::Pen, &[(0, 0)])));
-        state.apply(&draw(drawing(2, Tool::Pen, &[(9, 9)])));
-        state.apply(&draw(drawing(1, Tool::Pen, &[(0, 0), (5, 5)])));
+        state.apply(&draw(drawing(1, Tool::Pen, &[(0, 0)])), AT);
+        state.apply(&draw(drawing(2, Tool::Pen, &[(9, 9)])), AT);
+        state.apply(&draw(drawing(1, Tool::Pen, &[(0, 0), (5, 5)])), AT);
         assert_eq!(
-            state.drawings.iter().map(|d| (d.id, d.points.len())).collect::<Vec<_>>(),
+            state.drawings.iter().map(|d| (d.drawing.id, d.drawing.points.len())).collect::<Vec<_>>(),
             [(1, 2), (2, 1)]
         );
-        state.apply(&InputEvent::Annotation(Annotation::Undo));
+        state.apply(&InputEvent::Annotation(Annotation::Undo), AT);
         assert_eq!(state.drawings.len(), 1);
     }
 
@@ -317,9 +405,9 @@ mod tests {
         ] {
             for (place, left) in [(on, 0), (off, 1)] {
                 let mut state = InputState::default();
-                state.apply(&draw(drawing(1, tool.clone(), &[(0, 0), (100, 100)])));
+                state.apply(&draw(drawing(1, tool.clone(), &[(0, 0), (100, 100)])), AT);
                 let points = vec![Point { x: place.0, y: place.1 }];
-                state.apply(&InputEvent::Annotation(Annotation::Erase { points, radius: 2 }));
+                state.apply(&InputEvent::Annotation(Annotation::Erase { points, radius: 2 }), AT);
                 assert_eq!(state.drawings.len(), left, "{tool:?} at {place:?}");
             }
         }
@@ -329,9 +417,9 @@ mod tests {
     fn letters_of_any_size_can_be_erased() {
         let mut state = InputState::default();
         let words = drawing(1, Tool::Text("words".into()), &[(0, 0)]);
-        state.apply(&draw(Drawing { width: u32::MAX, ..words }));
+        state.apply(&draw(Drawing { width: u32::MAX, ..words }), AT);
         let points = vec![Point { x: i32::MAX, y: i32::MIN }];
-        state.apply(&InputEvent::Annotation(Annotation::Erase { points, radius: u32::MAX }));
+        state.apply(&InputEvent::Annotation(Annotation::Erase { points, radius: u32::MAX }), AT);
         assert_eq!(state.drawings, []);
     }
 
@@ -340,11 +428,11 @@ mod tests {
         let mut state = InputState::default();
         let key = |name: &str, pressed| InputEvent::Key { name: name.to_owned(), pressed };
         for i in 0..10_000 {
-            state.apply(&key(&i.to_string(), true));
-            state.apply(&draw(drawing(i, Tool::Pen, &[(0, 0)])));
+            state.apply(&key(&i.to_string(), true), AT);
+            state.apply(&draw(drawing(i, Tool::Pen, &[(0, 0)])), AT);
         }
         assert_eq!((state.keys.len(), state.drawings.len()), (32, InputState::DRAWINGS_MAX));
-        state.apply(&key("0", false));
+        state.apply(&key("0", false), AT);
         assert_eq!(state.keys.len(), 31);
     }
 
@@ -359,5 +447,50 @@ mod tests {
         let text = serde_json::to_string(&sample).unwrap();
         assert!(text.contains(r#""pixels":"010203ff""#), "{text}");
         assert_eq!(serde_json::from_str::<InputSample>(&text).unwrap(), sample);
+    }
+
+    #[test]
+    fn a_drawing_that_has_faded_is_gone_and_one_that_grows_begins_anew() {
+        let mut state = InputState::default();
+        let fading = |id| Drawing { fade_after_ms: Some(1000), ..drawing(id, Tool::Pen, &[(0, 0)]) };
+        let ms = |ms: i64| Timestamp(ms * 1_000_000);
+        state.apply(&draw(fading(1)), ms(0));
+        state.apply(&draw(fading(2)), ms(0));
+        state.apply(&draw(fading(2)), ms(900));
+        assert_eq!(state.drawings[1].fades(), Some((ms(1900), ms(2400))));
+        state.apply(&draw(drawing(3, Tool::Pen, &[(0, 0)])), ms(1500));
+        assert_eq!(state.drawings.iter().map(|drawn| drawn.drawing.id).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn keys_are_combined_with_those_that_change_their_meaning() {
+        let mut state = InputState::default();
+        let mut combined = |name: &str, pressed| {
+            state.apply(&InputEvent::Key { name: name.to_owned(), pressed }, AT);
+            state.combination.clone().unwrap().keys.join(" + ")
+        };
+        assert_eq!(combined("Ctrl", true), "Ctrl");
+        assert_eq!(combined("Shift", true), "Ctrl + Shift");
+        assert_eq!(combined("C", true), "Ctrl + Shift + C");
+        assert_eq!(combined("Shift", false), "Ctrl + Shift + C");
+        // Who types fast presses the next key before the last is up.
+        assert_eq!(combined("V", true), "Ctrl + V");
+        assert_eq!(combined("Ctrl", false), "Ctrl + V");
+        assert_eq!(combined("X", true), "X");
+    }
+
+    #[test]
+    fn clicks_are_forgotten() {
+        let mut state = InputState::default();
+        for i in 0..100 {
+            let press = InputEvent::Button { button: 1, pressed: true, at: Point::default() };
+            state.apply(&press, Timestamp(i * 10_000_000));
+            state
+                .apply(&InputEvent::Button { button: 1, pressed: false, at: Point::default() }, Timestamp(i));
+            assert!(state.clicks.len() <= 32);
+        }
+        let press = InputEvent::Button { button: 1, pressed: true, at: Point { x: 1, y: 2 } };
+        state.apply(&press, Timestamp(9_000_000_000));
+        assert_eq!(state.clicks.len(), 1);
     }
 }

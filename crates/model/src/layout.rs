@@ -88,9 +88,10 @@ impl Inset {
     fn placed(&self, canvas: Size, picture: Size) -> (Rect, Rect) {
         let crop = match self.shape {
             Shape::Circle => {
-                let side = picture.width.min(picture.height);
-                let (x, y) = ((picture.width - side) / 2, (picture.height - side) / 2);
-                Rect::new(x as i32, y as i32, side, side)
+                // Even, so that no pixel of the camera's chroma is cut.
+                let side = (picture.width.min(picture.height) & !1).max(1);
+                let middle = |of: u32| ((of.saturating_sub(side) / 2) & !1) as i32;
+                Rect::new(middle(picture.width), middle(picture.height), side, side)
             }
             Shape::Rectangle | Shape::Rounded => Rect::whole(picture),
         };

@@ -16,7 +16,9 @@ mod time;
 pub use chunk::{Chunk, ChunkId, CodecConfig, Hash, Init, Packet, Part, PartMark, Piece, SampleMark};
 pub use geometry::{Point, Rect, Size};
 pub use id::{IdError, RecordingId, SessionId, TrackId};
-pub use input::{Annotation, Drawing, InputEvent, InputSample, InputState, PointerShape, Tool};
+pub use input::{
+    Annotation, Click, Combination, Drawing, Drawn, InputEvent, InputSample, InputState, PointerShape, Tool,
+};
 pub use layout::{Corner, Inset, Layout, LayoutChange, Pictured, PointerStyle, Shape};
 pub use project::{Border, Color, Content, Frames, Layer, Outline, Scene};
 pub use sample::{AudioBlock, Damage, Frame, Matrix, Nv12, PixelFormat, Planes};

@@ -32,7 +32,7 @@ impl Timestamp {
     /// The largest multiple of `step` that is not after this. `step` must not be zero.
     pub fn floor_to(self, step: Duration) -> Self {
         let step = nanos(step);
-        Self(self.0.div_euclid(step) * step)
+        Self(self.0.div_euclid(step).saturating_mul(step))
     }
 
     /// The smallest multiple of `step` that is after this. `step` must not be zero.

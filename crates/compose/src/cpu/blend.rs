@@ -62,7 +62,7 @@ fast! {
 
 /// `value / 255`, rounded, for values up to 255².
 #[inline(always)]
-fn by_255(value: u32) -> u32 {
+pub(crate) fn by_255(value: u32) -> u32 {
     (value + 128 + ((value + 128) >> 8)) >> 8
 }
 

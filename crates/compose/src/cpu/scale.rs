@@ -3,6 +3,7 @@
 //! the same as drawing all of it.
 
 use super::simd::fast;
+use model::Size;
 use std::ops::Range;
 
 /// Bits of fraction in the weights of taps.
@@ -113,6 +114,19 @@ impl<const C: usize> Scaling<'_, C> {
         blend_rows(&bytes[at..], stride, weights, middle);
         blend_columns::<C>(middle, needed.start, across, columns, out);
     }
+}
+
+/// All of a picture of four bytes a pixel, rows without gaps, in another size; neither may be empty.
+pub(crate) fn scaled(source: &[u8], from: Size, to: Size) -> Vec<u8> {
+    let (across, down) = (&Taps::new(from.width, to.width), &Taps::new(from.height, to.height));
+    let source = Pixels { stride: from.width as usize * 4, bytes: source };
+    let scaling = Scaling::<4> { source, first: (0, 0), across, down };
+    let (mut middle, mut row, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    for y in 0..to.height {
+        scaling.row(y, 0..to.width, &mut middle, &mut row);
+        out.extend_from_slice(&row);
+    }
+    out
 }
 
 fast! {
