@@ -315,10 +315,14 @@ fn xdotool(arguments: &[&str]) -> String {
 #[test]
 fn a_window_manager_frames_and_minimises() {
     on_xvfb("a_window_manager_frames_and_minimises", || {
-        let mut openbox = tethered("openbox");
-        openbox.arg("--sm-disable").stdout(Stdio::null()).stderr(Stdio::null());
         rig::process::require("openbox", "openbox");
-        let manager = Running::start(&mut openbox, "openbox");
+        rig::process::require("xdotool", "xdotool");
+        let folder = tempfile::tempdir().unwrap();
+        let begun = folder.path().join("begun");
+        let mut openbox = tethered("openbox");
+        openbox.args(["--sm-disable", "--startup", &format!("touch {}", begun.display())]);
+        let manager = Running::start(openbox.stdout(Stdio::null()).stderr(Stdio::null()), "openbox");
+        wait_for("the window manager", || begun.exists().then_some(()));
         let painter = Painter::connect();
         let managed = || {
             let pane = Pane::open(&painter, PLACE);
@@ -327,11 +331,6 @@ fn a_window_manager_frames_and_minimises() {
             wait_for("a frame", || (parent() != painter.root).then_some(()));
             pane
         };
-        let answers = || Command::new("xdotool").arg("get_num_desktops").output().unwrap().status.success();
-        rig::process::require("xdotool", "xdotool");
-        rig::process::require("xdotool", "xdotool");
-        let answers = || Command::new("xdotool").arg("get_num_desktops").output().unwrap().status.success();
-        wait_for("the window manager", || answers().then_some(()));
         let pane = managed();
         let source = wait_for("it is listed", || listed(&pane.id()));
         assert!(source.name.starts_with("Übersicht (Notes)"), "{}", source.name);
@@ -343,13 +342,15 @@ fn a_window_manager_frames_and_minimises() {
         pane.paint(0x20_4060);
         assert_eq!(shown(&listener, &pane).picture.size, PLACE.size(), "its frame is not part of it");
         let number = pane.window.to_string();
-        for away in [&["windowminimize", &number][..], &["set_desktop_for_window", &number, "1"]] {
+        let other_desktop =
+            [&["set_desktop_for_window", &number, "1"], &["set_desktop_for_window", &number, "0"][..]];
+        for [away, back] in [[&["windowminimize", &number][..], &["windowactivate", &number]], other_desktop]
+        {
             xdotool(away);
             let lost = listener.event();
             assert!(matches!(lost, SourceEvent::Lost { reason: LostReason::Silent, .. }), "{lost:?}");
             assert!(listed(&pane.id()).is_some(), "it is there, and can be listed");
-            xdotool(&["set_desktop_for_window", &number, "0"]);
-            xdotool(&["windowactivate", &number]);
+            xdotool(back);
             assert_eq!(listener.event(), SourceEvent::Returned);
             pane.paint(number.len() as u32);
             shown(&listener, &pane);

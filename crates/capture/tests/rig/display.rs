@@ -10,9 +10,13 @@ use x11rb::{
     connection::Connection as _,
     protocol::{
         randr::{ConnectionExt as _, MonitorInfo, Rotation, SetConfig},
-        xproto::{self, ChangeGCAux, ConnectionExt as _, CreateGCAux, ImageFormat, Rectangle},
+        xproto::{
+            self, AtomEnum, ChangeGCAux, ConnectionExt as _, CreateGCAux, ImageFormat, PropMode, Rectangle,
+        },
+        xtest::ConnectionExt as _,
     },
     rust_connection::RustConnection,
+    wrapper::ConnectionExt as _,
 };
 
 /// A running Xvfb.
@@ -101,6 +105,35 @@ impl Painter {
         self.server.get_image(format, self.root, x, y, width, height, u32::MAX).unwrap().reply().unwrap().data
     }
 
+    /// Presses or lets go a button, as a mouse would.
+    pub fn button(&self, button: u8, is_down: bool) {
+        let kind = if is_down { xproto::BUTTON_PRESS_EVENT } else { xproto::BUTTON_RELEASE_EVENT };
+        self.fake(kind, button);
+    }
+
+    /// Presses or lets go a key, as a keyboard would.
+    pub fn key(&self, code: u8, is_down: bool) {
+        let kind = if is_down { xproto::KEY_PRESS_EVENT } else { xproto::KEY_RELEASE_EVENT };
+        self.fake(kind, code);
+    }
+
+    /// Presses a button and lets it go.
+    pub fn click(&self, button: u8) {
+        self.button(button, true);
+        self.button(button, false);
+    }
+
+    /// Presses a key and lets it go.
+    pub fn tap(&self, code: u8) {
+        self.key(code, true);
+        self.key(code, false);
+    }
+
+    fn fake(&self, kind: u8, detail: u8) {
+        let now = x11rb::CURRENT_TIME;
+        self.server.xtest_fake_input(kind, detail, now, self.root, 0, 0, 0).unwrap().check().unwrap();
+    }
+
     pub fn move_pointer(&self, x: i16, y: i16) {
         self.server.warp_pointer(x11rb::NONE, self.root, 0, 0, 0, 0, x, y).unwrap().check().unwrap();
     }
@@ -118,6 +151,13 @@ impl Painter {
         server.create_cursor(cursor, mask, mask, full, none, none, none, none, none, 2, 3).unwrap();
         let change = xproto::ChangeWindowAttributesAux::new().cursor(cursor);
         server.change_window_attributes(self.root, &change).unwrap().check().unwrap();
+    }
+
+    /// What desktops write for programs, such as by how much they scale.
+    pub fn set_resources(&self, text: &str) {
+        let (property, kind) = (AtomEnum::RESOURCE_MANAGER, AtomEnum::STRING);
+        let set = self.server.change_property8(PropMode::REPLACE, self.root, property, kind, text.as_bytes());
+        set.unwrap().check().unwrap();
     }
 
     /// Makes a part of the screen a monitor.

@@ -27,6 +27,20 @@ impl Running {
         self.0.id()
     }
 
+    /// Holds it still: it neither answers nor ends.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").arg(signal).arg(self.0.id().to_string()).status().unwrap().success());
+    }
+
     pub fn end(mut self) {
         self.kill();
     }
