@@ -1,8 +1,11 @@
 //! What can be said on the command line.
 
 use clap::{Parser, Subcommand};
-use engine::settings::{parse_chunk, parse_duration, parse_fps, parse_preset};
-use engine::{command::Quality, model::SessionId};
+use engine::settings::{parse_chunk, parse_duration, parse_fps, parse_mode, parse_preset};
+use engine::{
+    command::Quality,
+    model::{Color, Mode, Point, SessionId},
+};
 use std::{path::PathBuf, time::Duration};
 
 const NOTICE: &str = "\
@@ -32,7 +35,7 @@ pub(crate) struct Common {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Lists screens, microphones and speakers that can be recorded.
+    /// Lists screens, windows, cameras, microphones and speakers that can be recorded.
     Devices(Devices),
     /// Records until Ctrl-C, `spool stop`, or the time given.
     Record(Box<Record>),
@@ -44,6 +47,11 @@ pub(crate) enum Verb {
     Resume,
     /// Shows what the engine does now.
     Status,
+    /// Draws on the picture while it is recorded. Points are pixels of the screen, window or region.
+    #[command(subcommand)]
+    Annotate(Annotate),
+    /// Shows how sources are arranged, or arranges them anew while recording: `spool layout camera-place=top-left`.
+    Layout(Layout),
     /// Lists recordings, newest first.
     List(List),
     /// Shows one recording.
@@ -75,9 +83,27 @@ pub(crate) struct Record {
     /// A screen or monitor of `spool devices`.
     #[arg(long, value_name = "ID", env = "SPOOL_SCREEN")]
     pub(crate) screen: Option<String>,
-    /// Sound alone.
-    #[arg(long, conflicts_with = "screen")]
+    /// A window of `spool devices`.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["screen", "region"])]
+    pub(crate) window: Option<String>,
+    /// A part of the screen: left and top, width and height in pixels.
+    #[arg(long, value_name = "X,Y,WxH", conflicts_with = "screen")]
+    pub(crate) region: Option<String>,
+    /// No screen: a camera, or sound alone.
+    #[arg(long, conflicts_with_all = ["screen", "window", "region"])]
     pub(crate) no_screen: bool,
+    /// A camera: the default one, or an id of `spool devices`.
+    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "default", env = "SPOOL_CAMERA")]
+    pub(crate) camera: Option<String>,
+    /// What the camera is asked for: a format of `spool devices`, such as 1280x720@29.97.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) camera_format: Option<String>,
+    /// One composited picture (program), every source as it is (tracks), or both.
+    #[arg(long, value_parser = parse_mode, env = "SPOOL_MODE")]
+    pub(crate) mode: Option<Mode>,
+    /// Records and shows the keys that are pressed, passwords too.
+    #[arg(long)]
+    pub(crate) keys: bool,
     /// A microphone of `spool devices`, or `default`.
     #[arg(long, value_name = "ID", env = "SPOOL_MIC")]
     pub(crate) mic: Option<String>,
@@ -87,7 +113,7 @@ pub(crate) struct Record {
     /// What the speakers play: of the default ones, or of an id of `spool devices`.
     #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "default", env = "SPOOL_SYSTEM_AUDIO")]
     pub(crate) system_audio: Option<String>,
-    /// Largest picture: 480p, 720p or 1080p.
+    /// Largest picture: 480p, 720p, 1080p, 1440p or 2160p.
     #[arg(long, value_parser = parse_preset, env = "SPOOL_PRESET")]
     pub(crate) preset: Option<Quality>,
     /// Most pictures a second: 24, 30 or 60. Fewer where little changes.
@@ -108,6 +134,104 @@ pub(crate) struct Record {
     /// Made-up sources instead of devices: a moving pattern with frame codes, a flash and a beep each second.
     #[arg(long)]
     pub(crate) synthetic: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Layout {
+    /// Parts of the layout and their new values, by the names that `spool layout` shows.
+    #[arg(value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) changes: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Annotate {
+    /// A line through all points.
+    Pen {
+        #[arg(value_name = "X,Y", required = true, value_parser = parse_point, allow_hyphen_values = true)]
+        points: Vec<Point>,
+        #[command(flatten)]
+        pencil: Pencil,
+    },
+    /// A broad line through all points that can be seen through.
+    Highlighter {
+        #[arg(value_name = "X,Y", required = true, value_parser = parse_point, allow_hyphen_values = true)]
+        points: Vec<Point>,
+        #[command(flatten)]
+        pencil: Pencil,
+    },
+    /// A straight line.
+    Line {
+        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        from: Point,
+        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        to: Point,
+        #[command(flatten)]
+        pencil: Pencil,
+    },
+    /// A straight line with a head at its end.
+    Arrow {
+        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        from: Point,
+        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        to: Point,
+        #[command(flatten)]
+        pencil: Pencil,
+    },
+    /// A rectangle between two corners.
+    Rectangle {
+        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        from: Point,
+        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        to: Point,
+        #[command(flatten)]
+        pencil: Pencil,
+    },
+    /// An ellipse within the rectangle between two corners.
+    Ellipse {
+        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        from: Point,
+        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        to: Point,
+        #[command(flatten)]
+        pencil: Pencil,
+    },
+    /// Words, their top left at the point.
+    Text {
+        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        at: Point,
+        text: String,
+        #[command(flatten)]
+        pencil: Pencil,
+    },
+    /// Removes what was drawn near the points.
+    Erase {
+        #[arg(value_name = "X,Y", required = true, value_parser = parse_point, allow_hyphen_values = true)]
+        points: Vec<Point>,
+        /// How near, in pixels.
+        #[arg(long, default_value_t = 20)]
+        radius: u32,
+    },
+    /// Removes what was drawn last.
+    Undo,
+    /// Removes all that was drawn.
+    Clear,
+}
+
+/// With what something is drawn.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Pencil {
+    /// A colour: red, orange, yellow, green, blue, purple, black, white, or #rrggbb.
+    #[arg(long, default_value = "red", value_parser = parse_color)]
+    pub(crate) color: Color,
+    /// Width of the line, or height of the letters, in pixels.
+    #[arg(long)]
+    pub(crate) width: Option<u32>,
+    /// Fades out after this time.
+    #[arg(long, value_name = "3s", value_parser = parse_duration)]
+    pub(crate) fade: Option<Duration>,
+    /// Replaces the drawing with this id.
+    #[arg(long)]
+    pub(crate) id: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -154,6 +278,35 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     if key.is_empty() { Err("the key is empty".to_owned()) } else { Ok((key.to_owned(), value.to_owned())) }
 }
 
+fn parse_point(text: &str) -> Result<Point, String> {
+    let wrong = || format!("{text:?} is not a point such as 200,150");
+    let (x, y) = text.split_once(',').ok_or_else(wrong)?;
+    let number = |text: &str| text.trim().parse().map_err(|_| wrong());
+    Ok(Point { x: number(x)?, y: number(y)? })
+}
+
+fn parse_color(text: &str) -> Result<Color, String> {
+    let named = match text {
+        "red" => Some((0xe5, 0x39, 0x35)),
+        "orange" => Some((0xfb, 0x8c, 0x00)),
+        "yellow" => Some((0xfd, 0xd8, 0x35)),
+        "green" => Some((0x43, 0xa0, 0x47)),
+        "blue" => Some((0x1e, 0x88, 0xe5)),
+        "purple" => Some((0x8e, 0x24, 0xaa)),
+        "black" => Some((0, 0, 0)),
+        "white" => Some((255, 255, 255)),
+        _ => None,
+    };
+    let hex = || {
+        let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii())?;
+        let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok();
+        Some((byte(0)?, byte(2)?, byte(4)?))
+    };
+    let (red, green, blue) =
+        named.or_else(hex).ok_or_else(|| format!("{text:?} is neither a colour's name nor #rrggbb"))?;
+    Ok(Color::new(red, green, blue))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +315,17 @@ mod tests {
     #[test]
     fn the_flags_do_not_contradict_each_other() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn points_and_colours_are_read_as_people_write_them() {
+        assert_eq!(parse_point("-5, 12"), Ok(Point { x: -5, y: 12 }));
+        assert_eq!(parse_color("#Ff8000"), Ok(Color::new(255, 128, 0)));
+        for wrong in ["", "#12345", "#+1+2+3", "#ää12", "reddish"] {
+            assert!(parse_color(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "5", "5,", "1,2,3", "a,b", "99999999999,0"] {
+            assert!(parse_point(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -18,6 +18,17 @@ pub(crate) fn run(common: &Common, flags: &args::Devices) -> Result<()> {
         let default = if device.is_default { "*" } else { " " };
         let size = device.size.map(|[width, height]| format!(", {width}x{height}")).unwrap_or_default();
         println!("{default} {:<12}  {:<40}  {}{size}", device.kind.replace('_', " "), device.id, device.name);
+        if !device.formats.is_empty() {
+            println!("{:<15} {}", "", device.formats.join(", "));
+        }
+    }
+    if flags.synthetic {
+        return Ok(());
+    }
+    let reply = connect::ask(&mut client, Command::Permissions, drop)?;
+    let Reply::Permissions(permissions) = reply else { return connect::surprised(&reply) };
+    for permission in permissions.iter().filter(|permission| !permission.advice.is_empty()) {
+        println!("  {}: {}", permission.kind.replace('_', " "), permission.advice);
     }
     Ok(())
 }

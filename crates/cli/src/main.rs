@@ -2,12 +2,14 @@
 //!
 //! Owns: flags, words for people, exit codes. Decides nothing. Tested end to end in `tests/`.
 
+mod annotate;
 mod args;
 mod config;
 mod connect;
 mod devices;
 mod engine_process;
 mod export;
+mod layout;
 mod library;
 mod record;
 mod session;
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
         Verb::Pause => session::pause(&args.common),
         Verb::Resume => session::resume(&args.common),
         Verb::Status => session::status(&args.common),
+        Verb::Annotate(flags) => annotate::run(&args.common, flags),
+        Verb::Layout(flags) => layout::run(&args.common, flags),
         Verb::List(flags) => library::list(&args.common, flags),
         Verb::Show(flags) => show::run(&args.common, flags),
         Verb::Verify(flags) => library::verify(&args.common, flags),

@@ -4,9 +4,9 @@ use crate::{args, args::Common, connect, words};
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use engine::{
-    Client, Messages,
+    Alarm, Client, Messages,
     command::{Choice, Command, Event, Message, Quality, Reply, SessionPlan, Snapshot, Summary},
-    settings::{parse_chunk, parse_fps, parse_preset},
+    settings::{parse_chunk, parse_fps, parse_mode, parse_preset},
 };
 use serde_json::json;
 use std::{
@@ -21,7 +21,7 @@ pub(crate) fn run(common: &Common, flags: &args::Record) -> Result<()> {
     let plan = plan(flags, &settings(&mut client)?)?;
     let interrupted = interruptions()?;
     connect::ask(&mut client, Command::Subscribe, drop)?;
-    let reply = connect::ask(&mut client, Command::Begin(plan), drop)?;
+    let reply = connect::ask(&mut client, Command::Begin(plan.into()), drop)?;
     let Reply::Begun { session, recording, notices } = reply else { return connect::surprised(&reply) };
     let screen = Screen { json: common.json, live: !common.json && stderr().is_terminal() };
     screen.event(&json!({ "event": "started", "session": session, "recording": recording }))?;
@@ -51,6 +51,7 @@ fn follow(client: Client, interrupted: &Receiver<()>, screen: &Screen) -> Result
                     }
                     Message::Event(Event::Changed(snapshot)) => screen.status(&snapshot)?,
                     Message::Event(Event::Notice { code, message, .. }) => screen.notice(&code, &message)?,
+                    Message::Event(Event::Alarm { alarm, raised }) => screen.alarm(&alarm, raised)?,
                     Message::Error { problem, .. } => return Err(problem.into()),
                     Message::Event(Event::Progress { .. }) | Message::Reply { .. } => {}
                 }
@@ -107,7 +108,18 @@ fn plan(flags: &args::Record, settings: &BTreeMap<String, String>) -> Result<Ses
         title: flags.title.clone(),
         description: flags.description.clone(),
         metadata: flags.meta.iter().cloned().collect(),
-        screen: choice(flags.no_screen, flags.screen.as_deref().unwrap_or("default")),
+        screen: choice(flags.no_screen, screen_id(flags).as_deref().unwrap_or("default")),
+        camera: choice(false, flags.camera.as_deref().unwrap_or(setting("camera")?)),
+        camera_format: match flags.camera_format.as_deref().unwrap_or(setting("camera-format")?) {
+            "best" => None,
+            format => Some(format.to_owned()),
+        },
+        mode: match flags.mode {
+            Some(mode) => mode,
+            None => parse_mode(setting("mode")?).map_err(anyhow::Error::msg)?,
+        },
+        layout: None,
+        keys: flags.keys || setting("keys")? == "on",
         microphone: choice(flags.no_mic, flags.mic.as_deref().unwrap_or(setting("mic")?)),
         system_audio: choice(false, flags.system_audio.as_deref().unwrap_or(setting("system-audio")?)),
         quality,
@@ -116,6 +128,11 @@ fn plan(flags: &args::Record, settings: &BTreeMap<String, String>) -> Result<Ses
         synthetic: flags.synthetic,
         stop_after_ms: flags.duration.map(millis),
     })
+}
+
+fn screen_id(flags: &args::Record) -> Option<String> {
+    let region = flags.region.as_ref().map(|region| format!("x11:region:{region}"));
+    flags.screen.clone().or_else(|| flags.window.clone()).or(region)
 }
 
 fn choice(is_off: bool, text: &str) -> Choice {
@@ -158,6 +175,18 @@ impl Screen {
         }
         self.clear();
         eprintln!("{message}");
+        Ok(())
+    }
+
+    fn alarm(&self, alarm: &Alarm, raised: bool) -> Result<()> {
+        if self.json {
+            let mut event = serde_json::to_value(alarm).context("cannot write JSON")?;
+            event["event"] = "alarm".into();
+            event["raised"] = raised.into();
+            return words::print_json(&event);
+        }
+        self.clear();
+        eprintln!("{}", if raised { alarm.message.clone() } else { format!("No longer: {}", alarm.message) });
         Ok(())
     }
 

@@ -47,6 +47,9 @@ pub(crate) fn status(common: &Common) -> Result<()> {
         let trouble = track.trouble.as_deref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
         println!("  {:<8} {:>5} chunks  {}{trouble}", track.track, track.chunks, track.label);
     }
+    for alarm in &snapshot.alarms {
+        println!("  {}", alarm.message);
+    }
     for notice in &snapshot.notices {
         println!("  {notice}");
     }

@@ -4,7 +4,7 @@ use crate::{args, args::Common, connect, library, words};
 use anyhow::Result;
 use engine::{
     command::{Command, Details, Reply},
-    model::{Gap, GapReason, SessionState},
+    model::{Gap, GapReason, SelfCheck, SessionState},
 };
 
 pub(crate) fn run(common: &Common, flags: &args::Id) -> Result<()> {
@@ -49,6 +49,30 @@ fn print(details: &Details) {
     }
     for gap in &details.gaps {
         println!("{}", describe(gap));
+    }
+    if let Some(check) = &details.check {
+        print_check(check);
+    }
+}
+
+/// Sound against pictures, as they compared at the end.
+fn print_check(check: &SelfCheck) {
+    let verdict = if check.is_together() { "together" } else { "OUT OF STEP" };
+    let end = check.end_offset_us.map_or_else(String::new, |offset| {
+        let (ms, side) = (offset.abs() as f64 / 1e3, if offset < 0 { "before" } else { "after" });
+        format!("; sound ends {ms:.0} ms {side} the picture")
+    });
+    println!("A/V check  {verdict}{end}");
+    for sound in &check.sound {
+        let filled = if sound.filled_ms > 0 {
+            format!(", {} ms of silence put in", sound.filled_ms)
+        } else {
+            String::new()
+        };
+        let (track, drift, off) = (&sound.track, sound.drift_ppm, sound.offset_us.abs() as f64 / 1e3);
+        println!(
+            "           {track}: clock off by {drift} ppm, put right; never more than {off:.1} ms off{filled}"
+        );
     }
 }
 

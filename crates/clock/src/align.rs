@@ -173,6 +173,18 @@ impl AudioAligner {
         self.silent_since.map(|start| Span::new(start, end)).filter(|gap| gap.duration() > TOLERANCE)
     }
 
+    /// How much faster than the grid the source's crystal runs, in millionths, as far as it is learned.
+    pub fn drift_ppm(&self) -> f64 {
+        // What comes too early lasted too long on its own clock's count: the stretch has the other sign.
+        -self.steering.learned * 1e6
+    }
+
+    /// How far the source's stamps lie from where its sound is put, in seconds, smoothed: what is still to be put
+    /// right. Positive is late.
+    pub fn deviation(&self) -> f64 {
+        self.steering.deviation
+    }
+
     /// Goes on at `at`, after a time in which the whole session stood still. What was not read is gone, sound
     /// before `at` will be cut. What is known of the drift stays.
     pub fn restart(&mut self, at: Timestamp) {

@@ -11,6 +11,6 @@ mod session;
 mod source;
 
 pub use align::AudioAligner;
-pub use mix::{Level, mix};
+pub use mix::{Level, clipped, mix};
 pub use session::{HostClock, SessionClock};
 pub use source::SourceClock;

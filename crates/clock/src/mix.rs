@@ -56,6 +56,15 @@ impl Level {
     }
 }
 
+/// Samples at full scale, of either sign, whose next one in the same channel is there too: a wave that was cut off.
+/// One alone may be a peak that just fits.
+pub fn clipped(samples: &[f32], channels: u16) -> u64 {
+    const FULL: f32 = 0.999;
+    let is_full = |sample: &f32| sample.abs() >= FULL;
+    let later = samples.iter().skip(usize::from(channels.max(1)));
+    samples.iter().zip(later).filter(|(a, b)| is_full(a) && is_full(b)).count() as u64
+}
+
 fn decibels(amplitude: f64) -> f32 {
     ((20.0 * amplitude.log10()) as f32).max(FLOOR)
 }
@@ -94,5 +103,15 @@ mod tests {
         assert!((Level::of(&half).peak + 6.02).abs() < 0.01);
         assert_eq!(Level::of(&[0.0; 10]), Level::SILENCE);
         assert_eq!(Level::of(&[]), Level::SILENCE);
+    }
+
+    #[test]
+    fn a_wave_that_is_cut_off_is_counted_and_one_that_fits_is_not() {
+        let sine = |gain: f32| (0..48_000).map(move |n| (gain * (n as f32 * 0.05).sin()).clamp(-1.0, 1.0));
+        let stereo = |gain| sine(gain).flat_map(|sample| [sample, 0.0]).collect::<Vec<_>>();
+        assert_eq!(clipped(&stereo(0.99), 2), 0);
+        assert!(clipped(&stereo(2.0), 2) > 20_000);
+        assert_eq!(clipped(&[1.0, 0.0, 0.2, 1.0], 2), 0);
+        assert_eq!(clipped(&[], 0), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! When a picture must be encoded though nothing changed, and how many are too many. Pure.
+//! When a picture must be encoded though nothing changed. Pure.
 
 use media::ChunkPolicy;
 use model::Timestamp;
@@ -27,6 +27,11 @@ pub(crate) struct Due {
 impl Cadence {
     pub(crate) fn new(policy: ChunkPolicy) -> Self {
         Self { policy, last: None }
+    }
+
+    /// Chunks are so long from the next one on.
+    pub(crate) fn set_policy(&mut self, policy: ChunkPolicy) {
+        self.policy = policy;
     }
 
     /// Whether a picture at `at` must be a keyframe: it is the first, or the first past a boundary.
@@ -61,76 +66,6 @@ impl Cadence {
         // While pictures keep coming, the first of them past the boundary becomes the keyframe.
         let patience = if at == boundary { period + period / 2 } else { Duration::ZERO };
         Some(Due { at, patience })
-    }
-}
-
-/// Lowers the rate of pictures while the machine is too slow for it, and raises it again. Sound never gives way.
-#[derive(Debug)]
-pub(crate) struct Throttle {
-    fps: u32,
-    step: usize,
-    busy: Duration,
-    since: Option<Timestamp>,
-    calm: u32,
-}
-
-impl Throttle {
-    /// Shares of the planned rate.
-    const STEPS: [f64; 5] = [1.0, 2.0 / 3.0, 0.5, 1.0 / 3.0, 1.0 / 6.0];
-    const WINDOW: Duration = Duration::from_secs(1);
-    /// Busier than this for a window: slower. The rest is for what else runs on the thread's core.
-    const BUSY: f64 = 0.85;
-    /// Windows that would be calm at the next faster step before it is tried.
-    const CALM_WINDOWS: u32 = 5;
-    const CALM: f64 = 0.6;
-
-    pub(crate) fn new(fps: u32) -> Self {
-        Self { fps, step: 0, busy: Duration::ZERO, since: None, calm: 0 }
-    }
-
-    /// Most pictures a second for now.
-    pub(crate) fn ceiling(&self) -> f64 {
-        f64::from(self.fps) * Self::STEPS[self.step]
-    }
-
-    /// Time between pictures for now.
-    pub(crate) fn period(&self) -> Duration {
-        Duration::from_secs_f64(1.0 / self.ceiling())
-    }
-
-    /// Drawing and encoding took `busy`, and it is `now`. Says whether the ceiling changed.
-    pub(crate) fn worked(&mut self, busy: Duration, now: Timestamp) -> bool {
-        self.busy += busy;
-        let since = *self.since.get_or_insert(now);
-        let elapsed = now.saturating_since(since);
-        if elapsed < Self::WINDOW {
-            return false;
-        }
-        let load = self.busy.as_secs_f64() / elapsed.as_secs_f64();
-        self.busy = Duration::ZERO;
-        self.since = Some(now);
-        self.judge(load)
-    }
-
-    fn judge(&mut self, load: f64) -> bool {
-        if load > Self::BUSY && self.step + 1 < Self::STEPS.len() {
-            self.step += 1;
-            self.calm = 0;
-            return true;
-        }
-        let faster = self.step.checked_sub(1);
-        let Some(faster) = faster.filter(|&f| load * Self::STEPS[f] / Self::STEPS[self.step] < Self::CALM)
-        else {
-            self.calm = 0;
-            return false;
-        };
-        self.calm += 1;
-        if self.calm < Self::CALM_WINDOWS {
-            return false;
-        }
-        self.calm = 0;
-        self.step = faster;
-        true
     }
 }
 
@@ -181,30 +116,5 @@ mod tests {
         assert!(!cadence.needs_keyframe(ms(7_999)));
         cadence.interrupt();
         assert!(cadence.needs_keyframe(ms(5_000)));
-    }
-
-    #[test]
-    fn an_overloaded_machine_gets_fewer_pictures_and_more_again_later() {
-        let mut throttle = Throttle::new(30);
-        let mut now = Timestamp::ZERO;
-        let mut second = |throttle: &mut Throttle, busy_ms: u64| {
-            throttle.worked(Duration::ZERO, now);
-            now = now + Duration::from_secs(1);
-            throttle.worked(Duration::from_millis(busy_ms), now)
-        };
-        assert!(!second(&mut throttle, 500));
-        for (busy, fps) in [(900, 20.0), (990, 15.0), (900, 10.0), (900, 5.0)] {
-            assert!(second(&mut throttle, busy));
-            assert!((throttle.ceiling() - fps).abs() < 0.01);
-        }
-        assert!(!second(&mut throttle, 990), "there is nothing below the last step");
-        // 150 ms for 5 a second are 300 ms for 10, 450 for 15, 600 for 20: up to 15 and no further.
-        let mut ups = 0;
-        for _ in 0..60 {
-            let busy = (throttle.ceiling() * 30.0) as u64;
-            ups += u32::from(second(&mut throttle, busy));
-        }
-        assert_eq!(ups, 2);
-        assert!((throttle.ceiling() - 15.0).abs() < 0.01);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! These types go over the local socket, one JSON document a line, wrapped in [`Request`] and [`Message`].
 
-use crate::error::Problem;
-use model::{Gap, RecordingId, SessionId, SessionState, TrackKind};
+use crate::{error::Problem, watch::Alarm};
+use model::{Annotation, Gap, Layout, Mode, RecordingId, SelfCheck, SessionId, SessionState, TrackKind};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -61,12 +61,22 @@ pub struct SessionPlan {
     pub description: String,
     /// Free keys and values.
     pub metadata: BTreeMap<String, String>,
-    /// The screen or monitor.
+    /// The screen, monitor, window or region.
     pub screen: Choice,
+    /// The camera.
+    pub camera: Choice,
+    /// What the camera is asked for, as `spool devices` lists it: `1280x720@30` or `1280x720@29.97 MJPG`.
+    pub camera_format: Option<String>,
     /// The microphone.
     pub microphone: Choice,
     /// What the speakers play.
     pub system_audio: Choice,
+    /// Which tracks of pictures are written.
+    pub mode: Mode,
+    /// How sources are arranged in the program; as the settings have it where nobody says.
+    pub layout: Option<Layout>,
+    /// Whether keys are recorded and shown. Passwords are typed too, so this is nobody's default.
+    pub keys: bool,
     /// Size and bitrate of the picture.
     pub quality: Quality,
     /// Most pictures a second.
@@ -97,11 +107,17 @@ pub struct ExportPlan {
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Begins a session. Answer: [`Reply::Begun`].
-    Begin(SessionPlan),
+    Begin(Box<SessionPlan>),
     /// Stops capturing for a while. Answer: [`Reply::Done`].
     Pause,
     /// Goes on after a pause. Answer: [`Reply::Done`].
     Resume,
+    /// Arranges the sources of the running session anew. Answer: [`Reply::Done`].
+    Arrange(Layout),
+    /// How they are arranged now, or would be in the next session. Answer: [`Reply::Layout`].
+    Layout,
+    /// Draws on the picture of the running session. Answer: [`Reply::Done`].
+    Annotate(Annotation),
     /// Finalizes the session. Answer: [`Reply::Finished`], once all is durable.
     Stop,
     /// Answer: [`Reply::Status`].
@@ -115,6 +131,8 @@ pub enum Command {
         /// Made-up sources instead of devices.
         synthetic: bool,
     },
+    /// Answer: [`Reply::Permissions`].
+    Permissions,
     /// Newest first. Answer: [`Reply::Recordings`].
     List {
         /// At most this many.
@@ -176,8 +194,12 @@ pub enum Reply {
     Status(Box<Snapshot>),
     /// The variables by which the engine finds displays and sound servers, as it was started with.
     Environment(BTreeMap<String, String>),
+    /// How sources are arranged.
+    Layout(Layout),
     /// What could be recorded.
     Devices(Vec<Device>),
+    /// What may be recorded.
+    Permissions(Vec<Permission>),
     /// A page of the library.
     Recordings(Vec<RecordingLine>),
     /// One recording.
@@ -200,14 +222,28 @@ pub enum Reply {
 pub struct Device {
     /// Stays the same from run to run.
     pub id: String,
-    /// `screen`, `microphone` or `system_audio`.
+    /// `screen`, `window`, `camera`, `microphone` or `system_audio`.
     pub kind: String,
     /// For people.
     pub name: String,
     /// Whether it is what is taken without a choice.
     pub is_default: bool,
-    /// Pixels across and down, of a screen.
+    /// Pixels across and down, of what has pictures.
     pub size: Option<[u32; 2]>,
+    /// What a camera can be asked for, best first: `1280x720@30 MJPG`.
+    #[serde(default)]
+    pub formats: Vec<String>,
+}
+
+/// Whether a kind of source may be recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permission {
+    /// As in [`Device::kind`].
+    pub kind: String,
+    /// `granted`, `denied`, `not_asked` or `restricted`.
+    pub state: String,
+    /// What to do about it, as a sentence; empty where there is nothing to do.
+    pub advice: String,
 }
 
 /// How pictures fared.
@@ -236,6 +272,9 @@ pub struct TrackStatus {
     pub chunks: u32,
     /// Loudest sample of the last moments in dB of full scale, where it is sound.
     pub peak_db: Option<f32>,
+    /// Pictures encoded in the last second, where it is pictures.
+    #[serde(default)]
+    pub fps: Option<f32>,
     /// Why nothing comes from its source now.
     pub trouble: Option<String>,
 }
@@ -280,6 +319,9 @@ pub struct Snapshot {
     pub bitrate: u64,
     /// Each track.
     pub tracks: Vec<TrackStatus>,
+    /// What is wrong with sources now.
+    #[serde(default)]
+    pub alarms: Vec<Alarm>,
     /// Bytes free for data.
     pub disk_free: u64,
     /// What people should know now.
@@ -363,6 +405,10 @@ pub struct Details {
     pub tracks: Vec<TrackDetails>,
     /// What is missing, and why.
     pub gaps: Vec<Gap>,
+    /// Which tracks of pictures it has.
+    pub mode: Mode,
+    /// How sound and pictures compared at the end.
+    pub check: Option<SelfCheck>,
 }
 
 /// What reading everything again found.
@@ -412,6 +458,14 @@ pub struct Setting {
 pub enum Event {
     /// The state changed; only the newest matters.
     Changed(Box<Snapshot>),
+    /// Something is wrong with a source, or no longer.
+    Alarm {
+        /// What, with which, and what to do about it.
+        #[serde(flatten)]
+        alarm: Alarm,
+        /// Whether it began or ended.
+        raised: bool,
+    },
     /// Something that people should know: a device lost or back, a slower picture, little disk left.
     Notice {
         /// Stable, for programs: `source_lost`, `source_returned`, `slower`, `faster`, `disk_low` and so on.

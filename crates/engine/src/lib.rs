@@ -7,10 +7,13 @@ mod cadence;
 mod clock;
 pub mod command;
 mod error;
+mod input;
+pub mod layout;
 mod library;
 mod live;
+mod picture;
 mod platform;
-mod program;
+mod pressure;
 mod run;
 mod session;
 pub mod settings;
@@ -21,6 +24,8 @@ mod status;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod threads;
+mod watch;
 mod writer;
 
 pub use error::{EngineError, Problem};
@@ -28,6 +33,7 @@ pub use model;
 pub use socket::{Client, Messages, Requests, Server};
 pub use store::Recovered;
 pub use subscription::Subscription;
+pub use watch::{Alarm, AlarmKind};
 
 use crate::clock::SleepWatch;
 use command::{Command, Event, Reply};
@@ -99,6 +105,7 @@ impl Engine {
             Command::Delete { id } => library::delete(&self.store, &id),
             Command::Export(plan) => library::export(&self.store, &plan, hear),
             Command::Devices { synthetic } => Ok(Reply::Devices(sources::devices(synthetic)?)),
+            Command::Permissions => Ok(Reply::Permissions(sources::permissions())),
             Command::Environment => Ok(Reply::Environment(command::environment())),
             Command::Subscribe => Ok(Reply::Done),
             other => self.ask_loop(other),

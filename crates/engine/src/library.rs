@@ -51,6 +51,8 @@ pub(crate) fn show(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
         chunk_ms: millis(meta.chunk),
         tracks,
         gaps: meta.gaps.clone(),
+        mode: meta.mode,
+        check: meta.check.clone(),
     })))
 }
 

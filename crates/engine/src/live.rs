@@ -1,8 +1,9 @@
-//! The newest picture of each source, for the compositor.
+//! The newest picture of each source, for the compositor, and what is drawn over them.
 
+use crate::sources;
 use capture::Viewer;
 use compose::Overlay;
-use model::{Frame, Frames, Timestamp, TrackId};
+use model::{Frame, Frames, Layout, Size, Timestamp, TrackId};
 use std::collections::HashMap;
 
 struct Slot {
@@ -10,60 +11,78 @@ struct Slot {
     drawn: bool,
 }
 
+/// What came of taking what is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Refreshed {
+    /// When the newest of it was seen.
+    pub(crate) newest: Option<Timestamp>,
+    /// Pictures that nobody will see, since a newer one of the same source came before they were drawn.
+    pub(crate) replaced: u64,
+}
+
 /// Holds what is newest. A picture that was replaced before it was drawn leaves its damage to the next.
+#[derive(Default)]
 pub(crate) struct LiveFrames {
     slots: HashMap<TrackId, Slot>,
     overlay: Overlay,
-    /// The layer that shows the pointer.
-    pointer: TrackId,
 }
 
 impl LiveFrames {
-    pub(crate) fn new(pointer: TrackId) -> Self {
-        Self { slots: HashMap::new(), overlay: Overlay::default(), pointer }
+    /// The layers that people's input makes, back to front.
+    pub(crate) fn overlays() -> [TrackId; 2] {
+        [sources::name("drawings"), sources::name("pointer")]
     }
 
-    /// Takes what is new of `tracks`; gives when the newest of it was seen.
-    pub(crate) fn refresh(&mut self, viewer: &Viewer, tracks: &[TrackId]) -> Option<Timestamp> {
-        let mut newest = None;
+    /// Takes what is new of `tracks`, and of what people did.
+    pub(crate) fn refresh(&mut self, viewer: &Viewer, tracks: &[TrackId]) -> Refreshed {
+        let mut refreshed = Refreshed::default();
         for (at, event) in viewer.inputs.try_iter() {
             self.overlay.apply(&event, at);
-            newest = newest.max(Some(at));
+            refreshed.newest = refreshed.newest.max(Some(at));
         }
-        let pictures = tracks.iter().filter_map(|track| Some((track, viewer.pictures.take(track)?)));
-        for (track, frame) in pictures {
-            newest = newest.max(Some(self.put(track, frame)));
+        for track in tracks {
+            let Some(frame) = viewer.pictures.take(track) else { continue };
+            refreshed.newest = refreshed.newest.max(Some(frame.at));
+            refreshed.replaced += u64::from(self.put(track, frame));
         }
-        newest
+        refreshed
     }
 
-    fn put(&mut self, track: &TrackId, mut frame: Frame) -> Timestamp {
-        let at = frame.at;
-        let before = self.slots.remove(track);
-        if let Some(Slot { frame: old, drawn: false }) = before
+    /// Says whether the picture before was never drawn.
+    fn put(&mut self, track: &TrackId, mut frame: Frame) -> bool {
+        let undrawn = self.slots.remove(track).filter(|slot| !slot.drawn);
+        if let Some(Slot { frame: old, .. }) = &undrawn
             && frame.since != 0
         {
-            frame.damage = old.damage.union(&frame.damage);
+            frame.damage = old.damage.clone().union(&frame.damage);
             frame.since = old.since;
         }
         self.slots.insert(track.clone(), Slot { frame, drawn: false });
-        at
+        undrawn.is_some()
     }
 
-    /// The newest picture of `track`, without drawing it.
-    pub(crate) fn peek(&self, track: &TrackId) -> Option<&Frame> {
-        self.slots.get(track).map(|slot| &slot.frame)
+    /// The size of the newest picture of `track`.
+    pub(crate) fn size(&self, track: &TrackId) -> Option<Size> {
+        self.slots.get(track).map(|slot| slot.frame.picture.size)
+    }
+
+    /// What is drawn over the pictures looks like this from now on.
+    pub(crate) fn set_style(&mut self, layout: &Layout) {
+        self.overlay.set_style(layout.pointer);
     }
 }
 
 impl Frames for LiveFrames {
     fn frame(&mut self, track: &TrackId, at: Timestamp) -> Option<Frame> {
-        if *track == self.pointer {
-            return self.overlay.pointer(at);
+        match track.as_str() {
+            "pointer" => self.overlay.pointer(at),
+            "drawings" => None,
+            _ => {
+                let slot = self.slots.get_mut(track)?;
+                slot.drawn = true;
+                Some(slot.frame.clone())
+            }
         }
-        let slot = self.slots.get_mut(track)?;
-        slot.drawn = true;
-        Some(slot.frame.clone())
     }
 }
 
@@ -89,7 +108,7 @@ mod tests {
             since: serial as u64 - 1,
             damage: Damage::Rects(vec![Rect::new(x, 0, 1, 1)]),
         };
-        let mut live = LiveFrames::new("pointer".parse().unwrap());
+        let mut live = LiveFrames::default();
         live.put(&track, frame(5, 0));
         live.put(&track, frame(6, 1));
         let seen = live.frame(&track, Timestamp::ZERO).unwrap();

@@ -4,14 +4,16 @@ use crate::{
     clock::SleepWatch,
     command::{Activity, Command, Event, Reply, SessionPlan, Snapshot, Summary},
     error::EngineError,
-    program::ProgramReport,
+    picture::PictureReport,
     session::Session,
     settings::Settings,
     subscription::{Listeners, Subscription},
+    threads::spawn,
+    watch::{Change, Heard},
 };
 use capture::SourceEvent;
 use crossbeam_channel::{Receiver, Sender, never, select};
-use model::{Gap, Manifest, Timestamp, TrackId};
+use model::{Annotation, Gap, Layout, Manifest, Size, Timestamp, TrackId};
 use std::{
     collections::HashMap,
     sync::{
@@ -31,13 +33,34 @@ const IDLE_TICK: Duration = Duration::from_secs(2);
 pub(crate) enum Input {
     Command(Command, Sender<Result<Reply, EngineError>>),
     Subscribe(Sender<Subscription>),
-    Report(ProgramReport),
-    Peaks(HashMap<TrackId, f32>),
+    /// A session's sources are open, or could not be opened.
+    Begun(Box<Result<Session, EngineError>>),
+    Report(TrackId, PictureReport),
+    Heard(HashMap<TrackId, Heard>),
     Gap(Gap),
-    Throttled { fps: f64 },
-    Written { track: TrackId, bytes: u64, sealed: bool },
+    /// The pictures of a track's main source have this size now.
+    Sized {
+        track: TrackId,
+        size: Size,
+        at: Timestamp,
+    },
+    /// The machine is too slow for a track, or no longer: something gives way or comes back.
+    Relieved {
+        track: TrackId,
+        more: bool,
+        longer_chunks: bool,
+        message: String,
+    },
+    Written {
+        track: TrackId,
+        bytes: u64,
+        sealed: bool,
+    },
     WriteFailed(String),
-    TrackFailed { track: TrackId, message: String },
+    TrackFailed {
+        track: TrackId,
+        message: String,
+    },
     Finalized(Box<Result<Manifest, StoreError>>),
 }
 
@@ -51,6 +74,8 @@ pub(crate) struct Loop {
     received: Receiver<Input>,
     listeners: Listeners,
     session: Option<Session>,
+    /// Whoever asked for a session whose sources are being opened.
+    beginning: Option<Waiting>,
     stoppers: Vec<Waiting>,
     ending: Vec<Waiting>,
     is_ending: bool,
@@ -77,6 +102,7 @@ impl Loop {
             received,
             listeners: Listeners::default(),
             session: None,
+            beginning: None,
             stoppers: Vec::new(),
             ending: Vec::new(),
             is_ending: false,
@@ -112,7 +138,8 @@ impl Loop {
                 self.tick();
                 self.next_tick = Instant::now() + if self.session.is_some() { TICK } else { IDLE_TICK };
             }
-            if self.session.is_none() && (self.is_ending || self.is_idle()) {
+            let is_free = self.session.is_none() && self.beginning.is_none();
+            if is_free && (self.is_ending || self.is_idle()) {
                 tracing::info!("ending");
                 for waiting in self.ending {
                     answer(&waiting, Ok(Reply::Done));
@@ -127,12 +154,22 @@ impl Loop {
         match input {
             Input::Command(command, waiting) => self.command(command, waiting),
             Input::Subscribe(waiting) => drop(waiting.send(self.listeners.subscribe())),
-            Input::Throttled { fps } => self.throttled(fps),
+            Input::Begun(outcome) => self.begun(*outcome),
+            Input::Relieved { track, more, longer_chunks, message } => {
+                let Some(session) = &mut self.session else { return };
+                session.relieved(&track, longer_chunks);
+                let message =
+                    if session.has_several_pictures() { format!("{track}: {message}") } else { message };
+                self.notice(if more { "slower" } else { "faster" }, Some(&track), message);
+            }
+            Input::Sized { track, size, at } => self.with_session(|session| session.sized(&track, size, at)),
             Input::Finalized(outcome) => self.finalized(*outcome),
             Input::WriteFailed(message) => self.stop(Some(message)),
             Input::TrackFailed { track, message } => self.track_failed(&track, message),
-            Input::Report(report) => self.with_session(|session| session.status.report = report),
-            Input::Peaks(peaks) => self.with_session(|session| session.status.set_peaks(&peaks)),
+            Input::Report(track, report) => {
+                self.with_session(|session| session.status.set_report(&track, report));
+            }
+            Input::Heard(heard) => self.with_session(|session| session.heard(&heard)),
             Input::Gap(gap) => self.with_session(|session| session.gap(gap)),
             Input::Written { track, bytes, sealed } => {
                 self.with_session(|session| session.written(&track, bytes, sealed));
@@ -148,7 +185,10 @@ impl Loop {
 
     fn command(&mut self, command: Command, waiting: Waiting) {
         let reply = match command {
-            Command::Begin(plan) => self.begin(&plan),
+            Command::Begin(plan) => return self.begin(plan, waiting),
+            Command::Arrange(layout) => self.arrange(layout),
+            Command::Layout => Ok(Reply::Layout(self.layout())),
+            Command::Annotate(annotation) => self.annotate(annotation),
             Command::Pause => self.running().and_then(Session::pause).map(|()| Reply::Done),
             Command::Resume => self.running().and_then(Session::resume).map(|()| Reply::Done),
             Command::Stop if self.session.is_some() => {
@@ -177,11 +217,29 @@ impl Loop {
         self.session.as_mut().ok_or(EngineError::NotRecording)
     }
 
-    fn begin(&mut self, plan: &SessionPlan) -> Result<Reply, EngineError> {
+    /// Opens the sources on a thread of its own, since a desktop may ask its user first. The answer comes then.
+    fn begin(&mut self, plan: Box<SessionPlan>, waiting: Waiting) {
+        if let Err(error) = self.may_begin() {
+            return answer(&waiting, Err(error));
+        }
+        let (settings, store) = (self.settings.clone(), self.store.clone());
+        let inputs = self.inputs.clone();
+        let opening = spawn("begin", move || {
+            let session = Session::begin(&plan, &settings, &store, &inputs);
+            // The loop waits for this before it ends.
+            let _ending = inputs.send(Input::Begun(Box::new(session)));
+        });
+        match opening {
+            Ok(_ends_with_its_message) => self.beginning = Some(waiting),
+            Err(error) => answer(&waiting, Err(error)),
+        }
+    }
+
+    fn may_begin(&mut self) -> Result<(), EngineError> {
         if self.is_ending {
             return Err(EngineError::Ending);
         }
-        if self.session.is_some() {
+        if self.session.is_some() || self.beginning.is_some() {
             return Err(EngineError::Busy);
         }
         self.reload()?;
@@ -189,18 +247,42 @@ impl Loop {
         if free < needed {
             return Err(StoreError::DiskFull { needed, free }.into());
         }
-        let mut session = Session::begin(plan, &self.store, &self.inputs)?;
-        session.stop_at = plan.stop_after_ms.map(|ms| Timestamp::ZERO + Duration::from_millis(ms));
-        let reply = Reply::Begun {
-            session: session.meta.id,
-            recording: session.meta.recording,
-            notices: session.status.notices.clone(),
-        };
-        tracing::info!(session = %session.meta.id, "recording");
-        self.session = Some(session);
-        self.is_disk_low = false;
-        self.next_tick = Instant::now();
-        Ok(reply)
+        Ok(())
+    }
+
+    fn begun(&mut self, outcome: Result<Session, EngineError>) {
+        let reply = outcome.map(|session| {
+            let reply = Reply::Begun {
+                session: session.meta.id,
+                recording: session.meta.recording,
+                notices: session.status.notices.clone(),
+            };
+            tracing::info!(session = %session.meta.id, "recording");
+            self.session = Some(session);
+            self.is_disk_low = false;
+            self.next_tick = Instant::now();
+            reply
+        });
+        if let Some(waiting) = self.beginning.take() {
+            answer(&waiting, reply);
+        }
+        if self.is_ending {
+            self.stop(None);
+        }
+        self.publish_snapshot();
+    }
+
+    fn layout(&self) -> Layout {
+        self.session.as_ref().map_or_else(|| self.settings.layout(), Session::layout)
+    }
+
+    fn arrange(&mut self, layout: Layout) -> Result<Reply, EngineError> {
+        self.running()?.arrange(layout);
+        Ok(Reply::Done)
+    }
+
+    fn annotate(&mut self, annotation: Annotation) -> Result<Reply, EngineError> {
+        self.running()?.annotate(annotation).map(|()| Reply::Done)
     }
 
     fn stop(&mut self, reason: Option<String>) {
@@ -257,9 +339,25 @@ impl Loop {
     }
 
     fn source_event(&mut self, track: &TrackId, event: SourceEvent) {
+        if let SourceEvent::Allowed { token } = &event {
+            self.remember_token(token);
+        }
         let Some(session) = &mut self.session else { return };
-        let (code, message) = session.source_event(track, event);
-        self.notice(code, Some(track), message);
+        let told = session.source_event(track, event);
+        let is_over = session.is_over();
+        if let Some((code, message)) = told {
+            self.notice(code, Some(track), message.clone());
+            if is_over {
+                self.stop(Some(message));
+            }
+        }
+    }
+
+    /// With it the desktop need not ask its user again.
+    fn remember_token(&mut self, token: &str) {
+        if let Err(error) = self.set(Settings::SCREEN_TOKEN, Some(token)) {
+            tracing::warn!(%error, "the desktop will ask again: its answer cannot be kept");
+        }
     }
 
     fn track_failed(&mut self, track: &TrackId, message: String) {
@@ -269,20 +367,6 @@ impl Loop {
         self.notice("track_failed", Some(track), message.clone());
         if is_last {
             self.stop(Some(message));
-        }
-    }
-
-    fn throttled(&mut self, fps: f64) {
-        let Some(session) = &mut self.session else { return };
-        let before = std::mem::replace(&mut session.status.report.ceiling, fps as f32);
-        if fps < f64::from(before) {
-            self.notice(
-                "slower",
-                None,
-                format!("at most {fps:.0} pictures a second for now: the machine is busy"),
-            );
-        } else {
-            self.notice("faster", None, format!("up to {fps:.0} pictures a second again"));
         }
     }
 
@@ -303,10 +387,18 @@ impl Loop {
                 self.notice("slept", None, format!("the machine slept for {} s", slept.as_secs()));
             }
         }
-        if self.session.is_some() {
+        if let Some(session) = &mut self.session {
+            for change in session.tick() {
+                self.alarm(change);
+            }
             self.watch_disk();
             self.publish_snapshot();
         }
+    }
+
+    fn alarm(&mut self, Change { alarm, raised }: Change) {
+        tracing::warn!(kind = ?alarm.kind, track = %alarm.track, raised, "{}", alarm.message);
+        self.listeners.publish(&Event::Alarm { alarm, raised });
     }
 
     /// Warns early, and finalizes while there still is room to do so.

@@ -1,154 +1,37 @@
 //! A running session: its sources, its threads, and what is known of it until it is finalized.
 
 use crate::{
-    clock::{SystemClock, utc_now},
+    clock::utc_now,
     command::{Activity, Choice, SessionPlan, Snapshot, Summary},
     error::EngineError,
-    program::{Program, ProgramPlan},
     run::Input,
-    sound::{Silence, Sound, SoundPlan},
+    settings::Settings,
     sources::{self, Opened},
     status::Status,
+    threads::{Control, PIECES_MAX, Pieces, SessionTime, Threads, Worker, spawn},
+    watch::{Alarm, Change, Heard, Looks, Watch},
     writer::{self, Write},
 };
-use capture::{Capture, Intake, Outlet, SourceEvent};
-use clock::{HostClock, SessionClock};
-use crossbeam_channel::{Sender, bounded, unbounded};
+use capture::{Capture, Intake, LostReason, Outlet, SourceEvent};
+use crossbeam_channel::{Sender, bounded};
 use media::ChunkPolicy;
 use model::{
-    Gap, GapReason, Manifest, Mode, Piece, RecordingId, Retention, SessionId, SessionMeta, SessionState,
-    Span, Timestamp, TrackId,
+    Annotation, Gap, GapReason, InputEvent, Layout, LayoutChange, Manifest, RecordingId, Retention,
+    SessionId, SessionMeta, SessionState, Size, Span, Timestamp, TrackId,
 };
-use std::{
-    collections::HashMap,
-    io,
-    sync::Arc,
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{collections::HashMap, thread::JoinHandle, time::Duration};
 use store::ChunkStore;
 use uuid::Uuid;
 
-/// Pieces that wait for the disk: about a minute of four tracks. A disk that stalls longer fails the tracks.
-const PIECES_MAX: usize = 1024;
-/// How long a track waits for room among them.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// While a layout is dragged, it is written down no more often than this.
+const LAYOUT_PAUSE: Duration = Duration::from_millis(500);
 
-/// What the engine's loop tells a track's thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Control {
-    Pause { at: Timestamp },
-    Resume { at: Timestamp },
-    Stop { at: Timestamp },
-}
-
-/// Whether a track's thread goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flow {
-    Continue,
-    End,
-}
-
-/// Session time, now.
-#[derive(Clone)]
-pub(crate) struct SessionTime {
-    pub(crate) clock: Arc<SessionClock>,
-    host: SystemClock,
-}
-
-impl SessionTime {
-    fn begin() -> Self {
-        let host = SystemClock;
-        Self { clock: Arc::new(SessionClock::new(host.now())), host }
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        self.clock.session_from_host(self.host.now())
-    }
-}
-
-/// A track's way to the store: blocks while the disk is behind, and fails the track where that lasts.
-#[derive(Clone)]
-pub(crate) struct Pieces(Sender<Write>);
-
-impl Pieces {
-    pub(crate) fn send(&self, piece: Piece) -> Result<(), EngineError> {
-        self.0.send_timeout(Write::Piece(piece), PATIENCE).map_err(|_| EngineError::System {
-            operation: "handing a part to the disk",
-            cause: io::ErrorKind::TimedOut.into(),
-        })
-    }
-}
-
-/// A thread of a track.
-struct Worker {
-    track: TrackId,
-    controls: Sender<Control>,
-    thread: JoinHandle<()>,
-}
-
-/// A thread of a track that is ready to be started.
-struct Start {
-    track: TrackId,
-    controls: Sender<Control>,
-    work: Box<dyn FnOnce() -> Result<(), EngineError> + Send>,
-}
-
-impl Start {
-    fn run(self, inputs: &Sender<Input>) -> Result<Worker, EngineError> {
-        let Self { track, controls, work } = self;
-        let (name, inputs) = (track.clone(), inputs.clone());
-        let thread = spawn(track.as_str(), move || {
-            if let Err(error) = work() {
-                tracing::error!(track = %name, %error, "track failed");
-                let _ending = inputs.send(Input::TrackFailed { track: name, message: error.to_string() });
-            }
-        })?;
-        Ok(Worker { track, controls, thread })
-    }
-}
-
-/// What the threads of tracks are made of.
-struct Threads<'a> {
-    time: &'a SessionTime,
-    intake: &'a Intake,
-    pieces: Pieces,
-    inputs: &'a Sender<Input>,
-}
-
-impl Threads<'_> {
-    fn program(&self, plan: &SessionPlan, policy: ChunkPolicy, screen: TrackId, session: SessionId) -> Start {
-        let track = sources::name("program");
-        let plan = ProgramPlan {
-            session,
-            track: track.clone(),
-            screen,
-            pointer: sources::name("pointer"),
-            quality: plan.quality,
-            fps: plan.fps,
-            policy,
-        };
-        let (controls, told) = unbounded();
-        let viewer = self.intake.viewers[0].clone();
-        let program =
-            Program::new(plan, self.time.clone(), viewer, told, self.pieces.clone(), self.inputs.clone());
-        Start { track, controls, work: Box::new(move || program.run()) }
-    }
-
-    fn sound(
-        &self,
-        policy: ChunkPolicy,
-        sources: Vec<(TrackId, Silence)>,
-        session: SessionId,
-    ) -> Result<Start, EngineError> {
-        let track = sources::name("mix");
-        let plan = SoundPlan { session, sources, mix: track.clone(), policy };
-        let (controls, told) = unbounded();
-        let blocks = self.intake.sound.clone();
-        let sound =
-            Sound::new(&plan, self.time.clone(), blocks, told, self.pieces.clone(), self.inputs.clone())?;
-        Ok(Start { track, controls, work: Box::new(move || sound.run()) })
-    }
+/// A source that gives nothing.
+struct Lost {
+    since: Timestamp,
+    reason: GapReason,
+    /// Its capture gave up.
+    ended: bool,
 }
 
 /// See the module.
@@ -158,53 +41,74 @@ pub(crate) struct Session {
     pub(crate) status: Status,
     time: SessionTime,
     captures: Vec<Capture>,
+    outlet: Outlet,
     intake: Intake,
+    watch: Watch,
     workers: Vec<Worker>,
-    /// For gaps; gone once the session is stopping, so that the writer sees the end.
+    /// For what is not a piece; gone once the session is stopping, so that the writer sees the end.
     writer: Option<Sender<Write>>,
     writer_thread: JoinHandle<()>,
+    policy: ChunkPolicy,
+    layout: Layout,
+    /// A layout that is not written down yet.
+    unwritten: Option<LayoutChange>,
+    /// Tracks for whose sake chunks are longer now.
+    pressed: Vec<TrackId>,
     paused: Option<Timestamp>,
     skipped: Duration,
     reason: Option<String>,
-    lost: HashMap<TrackId, Timestamp>,
+    lost: HashMap<TrackId, Lost>,
 }
 
+/// A reason to tell people something: a code for programs, and words.
+pub(crate) type Notice = (&'static str, String);
+
 impl Session {
-    /// Opens the sources, makes the session in the store and starts its threads.
+    /// Opens the sources, makes the session in the store and starts its threads. May take as long as people take to
+    /// answer a question of their desktop's.
     pub(crate) fn begin(
         plan: &SessionPlan,
+        settings: &Settings,
         store: &ChunkStore,
         inputs: &Sender<Input>,
     ) -> Result<Self, EngineError> {
         let policy = ChunkPolicy::new(Duration::from_millis(plan.chunk_ms))?;
-        check_texts(plan)?;
+        check(plan)?;
+        let layout = plan.layout.unwrap_or_else(|| settings.layout()).checked();
         let time = SessionTime::begin();
-        let (outlet, intake) = Outlet::new(&[&[sources::name("screen")]]);
-        let opened = sources::open(plan, &outlet, &time.clock)?;
-        let meta = describe(plan, policy, &opened);
+        let opened = sources::open(plan, settings.screen_token(), &time)?;
+        let meta = describe(plan, policy, layout, &opened);
         let (queue, queued) = bounded(PIECES_MAX);
-        let threads = Threads { time: &time, intake: &intake, pieces: Pieces(queue.clone()), inputs };
-        let mut starts = Vec::new();
-        starts.extend(opened.screen.map(|screen| threads.program(plan, policy, screen, meta.id)));
-        if !opened.sound.is_empty() {
-            starts.push(threads.sound(policy, opened.sound, meta.id)?);
-        }
+        let pieces = Pieces::new(queue.clone());
+        let threads = Threads { session: meta.id, policy, time: &time, pieces, inputs };
+        let starts = threads.prepare(plan, layout, &opened)?;
+        drop(threads);
         // All that can be refused has been tried: only now is there a session.
         let writer = store.begin(meta.clone())?;
         let writer_thread = spawn("writer", {
             let inputs = inputs.clone();
             move || writer::run(writer, &queued, &inputs)
         })?;
+        let mut watch = Watch::default();
+        for (track, kind, name) in opened.watched {
+            watch.add(track, kind, &name, time.now());
+        }
         Ok(Self {
             status: Status::new(&meta.tracks, opened.notices, plan.fps),
+            stop_at: plan.stop_after_ms.map(|ms| Timestamp::ZERO + Duration::from_millis(ms)),
             meta,
-            stop_at: None,
             captures: opened.captures,
+            outlet: opened.outlet,
+            intake: opened.intake,
+            watch,
             workers: starts.into_iter().map(|start| start.run(inputs)).collect::<Result<_, _>>()?,
             writer: Some(queue),
             writer_thread,
             time,
-            intake,
+            policy,
+            layout,
+            unwritten: None,
+            pressed: Vec::new(),
             paused: None,
             skipped: Duration::ZERO,
             reason: None,
@@ -234,6 +138,98 @@ impl Session {
         self.writer.is_none()
     }
 
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Arranges the sources anew.
+    pub(crate) fn arrange(&mut self, layout: Layout) {
+        self.layout = layout.checked();
+        let change = LayoutChange { at: self.now(), layout: self.layout };
+        self.tell(Control::Layout(self.layout));
+        self.unwritten = Some(change);
+        self.write_layout(LAYOUT_PAUSE);
+    }
+
+    /// Writes the newest layout down, unless another one was less than `pause` ago.
+    fn write_layout(&mut self, pause: Duration) {
+        let Some(change) = self.unwritten else { return };
+        let last = self.meta.layouts.last().map(|change| change.at).filter(|last| *last > Timestamp::ZERO);
+        if last.is_some_and(|last| change.at.saturating_since(last) < pause) {
+            return;
+        }
+        self.unwritten = None;
+        self.meta.layouts.push(change);
+        self.write(Write::Layout(change));
+    }
+
+    /// Draws on the picture.
+    pub(crate) fn annotate(&mut self, annotation: Annotation) -> Result<(), EngineError> {
+        if let Annotation::Draw(drawing) = &annotation
+            && let Some(fault) = drawing.fault()
+        {
+            return Err(EngineError::Invalid(fault.to_owned()));
+        }
+        if self.intake.viewers.is_empty() {
+            return Err(EngineError::Invalid("there is no picture to draw on".into()));
+        }
+        self.outlet.tell(self.now(), &InputEvent::Annotation(annotation));
+        Ok(())
+    }
+
+    /// The main picture has another size: what points at it is told.
+    pub(crate) fn sized(&mut self, track: &TrackId, size: Size, at: Timestamp) {
+        let first = self.meta.tracks.first().map(|track| &track.id);
+        if first == Some(track) {
+            self.outlet.tell(at, &InputEvent::Resized(size));
+        }
+    }
+
+    /// How a track's thread gives way, or no longer does. Says whether chunks change for all.
+    pub(crate) fn relieved(&mut self, track: &TrackId, longer_chunks: bool) {
+        self.pressed.retain(|pressed| pressed != track);
+        self.pressed.extend(longer_chunks.then(|| track.clone()));
+        let usual = ChunkPolicy::new(self.meta.chunk).unwrap_or_default();
+        let policy = if self.pressed.is_empty() { usual } else { usual.longer().unwrap_or(usual) };
+        if policy != self.policy {
+            self.policy = policy;
+            self.tell(Control::Policy(policy));
+        }
+    }
+
+    /// Whether there are several tracks of pictures, so that people must hear which one is meant.
+    pub(crate) fn has_several_pictures(&self) -> bool {
+        self.meta.tracks.iter().filter(|track| track.kind.is_picture()).count() > 1
+    }
+
+    /// How loud each source was lately.
+    pub(crate) fn heard(&mut self, heard: &HashMap<TrackId, Heard>) {
+        let now = self.now();
+        self.status.set_peaks(heard);
+        heard.iter().for_each(|(track, heard)| self.watch.heard(track, *heard, now));
+    }
+
+    /// Now and then: looks at the sources, and tells which alarms began or ended.
+    pub(crate) fn tick(&mut self) -> Vec<Change> {
+        let now = self.now();
+        self.write_layout(Duration::ZERO);
+        if self.paused.is_some() || self.is_stopping() {
+            self.watch.begin_anew(now);
+            return Vec::new();
+        }
+        for track in [sources::name("screen"), sources::name("camera")] {
+            let counts = self.intake.viewers.iter().map(|viewer| viewer.pictures.counts(&track));
+            let counts = counts.max_by_key(|counts| counts.captured + counts.unchanged).unwrap_or_default();
+            let looks = Looks { new: counts.captured, same: counts.unchanged };
+            self.watch.looked(&track, looks, now);
+        }
+        self.watch.changes(now)
+    }
+
+    pub(crate) fn alarms(&self) -> Vec<Alarm> {
+        self.watch.alarms()
+    }
+
     /// Begins a pause now.
     pub(crate) fn pause(&mut self) -> Result<(), EngineError> {
         if self.paused.is_some() || self.is_stopping() {
@@ -252,6 +248,7 @@ impl Session {
             return Err(EngineError::Invalid("it is not paused".into()));
         };
         self.paused = None;
+        self.watch.begin_anew(at);
         self.skip(Span::new(since, at), GapReason::Paused);
         self.tell(Control::Resume { at });
         Ok(())
@@ -267,6 +264,7 @@ impl Session {
         // Before the time jumps, so that nobody fills three hours with silence and a picture a second.
         self.tell(Control::Pause { at: from });
         self.time.clock.skip(duration);
+        self.watch.begin_anew(to);
         self.skip(Span::new(from, to), GapReason::Slept);
         self.tell(Control::Resume { at: to });
     }
@@ -280,10 +278,16 @@ impl Session {
     /// Something is missing.
     pub(crate) fn gap(&mut self, gap: Gap) {
         self.meta.gaps.push(gap.clone());
+        self.write(Write::Gap(gap));
+    }
+
+    fn write(&self, write: Write) {
         if let Some(writer) = &self.writer
-            && writer.send_timeout(Write::Gap(gap), Duration::from_secs(1)).is_err()
+            && writer.send_timeout(write, Duration::from_secs(1)).is_err()
         {
-            tracing::warn!("the disk is behind: a gap is told at the end only");
+            tracing::warn!(
+                "the disk is behind: what is not media may be missing from the session's document"
+            );
         }
     }
 
@@ -295,9 +299,10 @@ impl Session {
         self.reason = reason;
         let now = self.now();
         let at = self.planned_end().map_or(now, |end| end.min(now));
-        for (track, since) in std::mem::take(&mut self.lost) {
-            self.gap(Gap { track: Some(track), span: Span::new(since, at), reason: GapReason::DeviceLost });
+        for (track, Lost { since, reason, .. }) in std::mem::take(&mut self.lost) {
+            self.gap(Gap { track: Some(track), span: Span::new(since, at), reason });
         }
+        self.write_layout(Duration::ZERO);
         self.tell(Control::Stop { at });
         self.writer = None;
     }
@@ -310,30 +315,49 @@ impl Session {
         self.intake.viewers.iter().for_each(|viewer| viewer.pictures.wake());
     }
 
-    /// What befell a source. Gives a code and a sentence for people, if they should hear.
-    pub(crate) fn source_event(&mut self, track: &TrackId, event: SourceEvent) -> (&'static str, String) {
+    /// What befell a source, in words.
+    pub(crate) fn source_event(&mut self, track: &TrackId, event: SourceEvent) -> Option<Notice> {
         let subject = self.status.label(track);
         match event {
-            SourceEvent::Lost { message, .. } | SourceEvent::Ended { message, .. } => {
-                let now = self.now();
-                self.lost.entry(track.clone()).or_insert(now);
-                self.status.set_trouble(track, Some(message.clone()));
-                ("source_lost", format!("{subject}: {message}"))
-            }
+            SourceEvent::Lost { reason, message } => Some(self.lose(track, reason, message, false)),
+            SourceEvent::Ended { reason, message } => Some(self.lose(track, reason, message, true)),
             SourceEvent::Returned => {
-                if let Some(since) = self.lost.remove(track) {
-                    let span = Span::new(since, self.now());
-                    self.gap(Gap { track: Some(track.clone()), span, reason: GapReason::DeviceLost });
+                let now = self.now();
+                if let Some(Lost { since, reason, .. }) = self.lost.remove(track) {
+                    self.gap(Gap { track: Some(track.clone()), span: Span::new(since, now), reason });
                 }
                 self.status.set_trouble(track, None);
-                ("source_returned", format!("{subject} is back"))
+                self.watch.set_lost(track, false, now);
+                Some(("source_returned", format!("{subject} is back")))
             }
             SourceEvent::Changed { name } => {
                 let now = name.as_deref().unwrap_or("another device");
-                ("source_changed", format!("{subject} is now {now}"))
+                Some(("source_changed", format!("{subject} is now {now}")))
             }
-            SourceEvent::Allowed { .. } => ("source_allowed", format!("{subject} may be recorded")),
+            SourceEvent::Allowed { .. } => None,
         }
+    }
+
+    fn lose(&mut self, track: &TrackId, reason: LostReason, message: String, ended: bool) -> Notice {
+        let now = self.now();
+        let subject = self.status.label(track);
+        let reason = match reason {
+            LostReason::Denied => GapReason::PermissionRevoked,
+            LostReason::Closed => GapReason::Closed,
+            LostReason::Unplugged | LostReason::Silent | LostReason::ServerGone | LostReason::Failed => {
+                GapReason::DeviceLost
+            }
+        };
+        let lost = self.lost.entry(track.clone()).or_insert(Lost { since: now, reason, ended });
+        lost.ended |= ended;
+        self.status.set_trouble(track, Some(message.clone()));
+        self.watch.set_lost(track, true, now);
+        ("source_lost", format!("{subject}: {message}"))
+    }
+
+    /// Whether no source will give anything any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lost.values().filter(|lost| lost.ended).count() == self.captures.len()
     }
 
     pub(crate) fn track_failed(&mut self, track: &TrackId, message: &str) {
@@ -360,6 +384,7 @@ impl Session {
 
     pub(crate) fn snapshot(&self, disk_free: u64) -> Snapshot {
         let now = self.paused.unwrap_or_else(|| self.now());
+        let report = self.status.report();
         Snapshot {
             activity: match (self.is_stopping(), self.paused) {
                 (true, _) => Activity::Stopping,
@@ -370,12 +395,13 @@ impl Session {
             recording: Some(self.meta.recording),
             title: self.meta.title.clone(),
             elapsed_ms: millis(now.saturating_since(Timestamp::ZERO).saturating_sub(self.skipped)),
-            fps: self.status.report.fps,
-            fps_ceiling: self.status.report.ceiling,
-            frames: self.status.report.frames,
+            fps: report.fps,
+            fps_ceiling: report.ceiling,
+            frames: report.frames,
             bytes: self.status.bytes,
             bitrate: self.status.bits_per_second(now),
             tracks: self.status.tracks.clone(),
+            alarms: self.alarms(),
             disk_free,
             notices: self.status.notices.clone(),
         }
@@ -403,7 +429,7 @@ impl Session {
             recording: self.meta.recording,
             duration_ms: millis(played(manifest)),
             bytes: manifest.bytes(),
-            frames: self.status.report.frames,
+            frames: self.status.report().frames,
             tracks: manifest.tracks.iter().map(|track| track.track.id.to_string()).collect(),
             lost_ms: millis(lost),
             reason: self.reason,
@@ -421,14 +447,7 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EngineError> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map_err(|cause| EngineError::System { operation: "starting a thread", cause })
-}
-
-fn check_texts(plan: &SessionPlan) -> Result<(), EngineError> {
+fn check(plan: &SessionPlan) -> Result<(), EngineError> {
     for (what, text, limit) in [("title", &plan.title, 200), ("description", &plan.description, 2000)] {
         if text.chars().count() > limit {
             return Err(EngineError::Invalid(format!("the {what} is longer than {limit} characters")));
@@ -437,13 +456,14 @@ fn check_texts(plan: &SessionPlan) -> Result<(), EngineError> {
     if plan.fps == 0 || plan.fps > 240 {
         return Err(EngineError::Invalid(format!("{} pictures a second make no sense", plan.fps)));
     }
-    if [&plan.screen, &plan.microphone, &plan.system_audio].iter().all(|choice| **choice == Choice::Off) {
+    let choices = [&plan.screen, &plan.camera, &plan.microphone, &plan.system_audio];
+    if choices.iter().all(|choice| **choice == Choice::Off) {
         return Err(EngineError::NoSource);
     }
     Ok(())
 }
 
-fn describe(plan: &SessionPlan, policy: ChunkPolicy, opened: &Opened) -> SessionMeta {
+fn describe(plan: &SessionPlan, policy: ChunkPolicy, layout: Layout, opened: &Opened) -> SessionMeta {
     SessionMeta {
         version: SessionMeta::VERSION,
         id: SessionId(Uuid::now_v7()),
@@ -451,7 +471,7 @@ fn describe(plan: &SessionPlan, policy: ChunkPolicy, opened: &Opened) -> Session
         title: plan.title.clone(),
         description: plan.description.clone(),
         metadata: plan.metadata.clone(),
-        mode: Mode::Program,
+        mode: plan.mode,
         retention: Retention::KeepAll,
         started_at: utc_now(),
         chunk: policy.chunk(),
@@ -459,7 +479,7 @@ fn describe(plan: &SessionPlan, policy: ChunkPolicy, opened: &Opened) -> Session
         tracks: opened.tracks.clone(),
         gaps: Vec::new(),
         lost: None,
-        layouts: Vec::new(),
+        layouts: vec![LayoutChange { at: Timestamp::ZERO, layout }],
         check: None,
     }
 }

@@ -3,10 +3,13 @@
 use crate::{
     command::{Quality, Setting},
     error::EngineError,
+    layout::{self, parse_switch},
 };
+use model::{Layout, Mode};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A setting that exists.
+#[derive(Clone, Copy)]
 struct Known {
     key: &'static str,
     default: &'static str,
@@ -16,6 +19,18 @@ struct Known {
 
 /// Every setting. Flags and SPOOL_* variables of the command line go before them.
 const KNOWN: &[Known] = &[
+    Known {
+        key: "camera",
+        default: "off",
+        help: "the camera: default, off, or an id of `spool devices`",
+        check: check_choice,
+    },
+    Known {
+        key: "camera-format",
+        default: "best",
+        help: "what the camera is asked for: best, or a format of `spool devices` such as 1280x720@30",
+        check: check_choice,
+    },
     Known {
         key: "chunk",
         default: "4s",
@@ -47,16 +62,34 @@ const KNOWN: &[Known] = &[
         check: |value| parse_duration(value).map(drop),
     },
     Known {
+        key: "keys",
+        default: "off",
+        help: "whether keys are recorded, passwords too: on or off",
+        check: |value| parse_switch(value).map(drop),
+    },
+    Known {
         key: "mic",
         default: "default",
         help: "the microphone: default, off, or an id of `spool devices`",
         check: check_choice,
     },
     Known {
+        key: "mode",
+        default: "program",
+        help: "program (one composited picture), tracks (every source as it is) or both",
+        check: |value| parse_mode(value).map(drop),
+    },
+    Known {
         key: "preset",
         default: "720p",
-        help: "largest picture: 480p (1 Mbit/s), 720p (2.5), 1080p (5)",
+        help: "largest picture: 480p (1 Mbit/s), 720p (2.5), 1080p (5), 1440p (9), 2160p (18)",
         check: |value| parse_preset(value).map(drop),
+    },
+    Known {
+        key: Settings::SCREEN_TOKEN,
+        default: "",
+        help: "what the desktop gave when it allowed the screen; without it it asks again",
+        check: |_| Ok(()),
     },
     Known {
         key: "system-audio",
@@ -77,9 +110,21 @@ pub fn parse_preset(text: &str) -> Result<Quality, String> {
         "480p" => (854, 480, 1_000_000),
         "720p" => (1280, 720, 2_500_000),
         "1080p" => (1920, 1080, 5_000_000),
-        _ => return Err(format!("{text:?} is not one of 480p, 720p, 1080p")),
+        "1440p" => (2560, 1440, 9_000_000),
+        "2160p" => (3840, 2160, 18_000_000),
+        _ => return Err(format!("{text:?} is not one of 480p, 720p, 1080p, 1440p, 2160p")),
     };
     Ok(Quality { width, height, bitrate })
+}
+
+/// Which tracks of pictures there are.
+pub fn parse_mode(text: &str) -> Result<Mode, String> {
+    match text {
+        "program" => Ok(Mode::Program),
+        "tracks" => Ok(Mode::Tracks),
+        "both" => Ok(Mode::Both),
+        _ => Err(format!("{text:?} is not one of program, tracks, both")),
+    }
 }
 
 /// A ceiling of pictures a second.
@@ -142,6 +187,9 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The setting that remembers what the desktop allowed.
+    pub(crate) const SCREEN_TOKEN: &str = "screen-token";
+
     /// With these choices; unknown ones and values that no longer make sense are left out, and named.
     pub fn new(chosen: impl IntoIterator<Item = (String, String)>) -> (Self, Vec<String>) {
         let mut ignored = Vec::new();
@@ -163,7 +211,7 @@ impl Settings {
                 self.chosen.insert(key.to_owned(), value.to_owned());
             }
             None => {
-                known(key)?;
+                Known::named(key)?;
                 self.chosen.remove(key);
             }
         }
@@ -172,12 +220,12 @@ impl Settings {
 
     /// One setting.
     pub fn setting(&self, key: &str) -> Result<Setting, EngineError> {
-        known(key).map(|known| self.describe(known))
+        Known::named(key).map(|known| self.describe(&known))
     }
 
     /// All settings, by name.
     pub fn all(&self) -> Vec<Setting> {
-        KNOWN.iter().map(|known| self.describe(known)).collect()
+        Known::all().map(|known| self.describe(&known)).collect()
     }
 
     fn describe(&self, known: &Known) -> Setting {
@@ -189,13 +237,13 @@ impl Settings {
         }
     }
 
-    fn value(&self, known: &Known) -> &str {
+    fn value<'a>(&'a self, known: &Known) -> &'a str {
         self.chosen.get(known.key).map_or(known.default, String::as_str)
     }
 
     fn parsed<T>(&self, key: &str, parse: fn(&str) -> Result<T, String>) -> T {
-        let known = known(key).expect("only keys of the table are asked for");
-        parse(self.value(known)).expect("values are checked before they are taken in")
+        let known = Known::named(key).expect("only keys of the table are asked for");
+        parse(self.value(&known)).expect("values are checked before they are taken in")
     }
 
     /// A recording is finalized before less than this many bytes are free.
@@ -208,21 +256,53 @@ impl Settings {
         self.parsed("disk-warning", parse_bytes)
     }
 
+    /// How sources are arranged where nobody says.
+    pub fn layout(&self) -> Layout {
+        let mut arranged = Layout::default();
+        for (key, value) in self.chosen.iter().filter(|(key, _)| layout::is_part(key)) {
+            layout::arrange(&mut arranged, key, value).expect("values are checked before they are taken in");
+        }
+        arranged
+    }
+
+    /// What the desktop gave when it allowed the screen.
+    pub(crate) fn screen_token(&self) -> Option<String> {
+        self.chosen.get(Self::SCREEN_TOKEN).cloned()
+    }
+
     /// An engine with nothing to do ends after this.
     pub fn idle_exit(&self) -> Duration {
         self.parsed("idle-exit", parse_duration)
     }
 }
 
-fn known(key: &str) -> Result<&'static Known, EngineError> {
-    KNOWN.iter().find(|known| known.key == key).ok_or_else(|| {
-        let names: Vec<_> = KNOWN.iter().map(|known| known.key).collect();
-        EngineError::Invalid(format!("there is no setting {key:?}; there are {}", names.join(", ")))
-    })
+impl Known {
+    /// The settings, and those that make a layout, by name.
+    fn all() -> impl Iterator<Item = Self> {
+        let parts = layout::PARTS.iter().map(|part| Self {
+            key: part.key,
+            default: part.default,
+            help: part.help,
+            check: |_| Ok(()),
+        });
+        let mut all: Vec<Self> = KNOWN.iter().copied().chain(parts).collect();
+        all.sort_by_key(|known| known.key);
+        all.into_iter()
+    }
+
+    fn named(key: &str) -> Result<Self, EngineError> {
+        Self::all().find(|known| known.key == key).ok_or_else(|| {
+            let names: Vec<_> = Self::all().map(|known| known.key).collect();
+            EngineError::Invalid(format!("there is no setting {key:?}; there are {}", names.join(", ")))
+        })
+    }
 }
 
 fn check(key: &str, value: &str) -> Result<(), EngineError> {
-    (known(key)?.check)(value).map_err(|why| EngineError::Invalid(format!("{key}: {why}")))
+    if layout::is_part(key) {
+        return layout::arrange(&mut Layout::default(), key, value).map_err(EngineError::Invalid);
+    }
+    (Known::named(key)?.check)(value).map_err(|why| EngineError::Invalid(format!("{key}: {why}")))
 }
 
 #[cfg(test)]
@@ -249,8 +329,8 @@ mod tests {
 
     #[test]
     fn every_default_makes_sense() {
-        for known in KNOWN {
-            assert_eq!((known.check)(known.default), Ok(()), "{}", known.key);
+        for known in Known::all() {
+            assert!(check(known.key, known.default).is_ok(), "{}", known.key);
         }
     }
 
@@ -266,5 +346,8 @@ mod tests {
         assert!(settings.set("chunk", Some("1s")).is_err());
         settings.set("fps", None).unwrap();
         assert!(!settings.setting("fps").unwrap().chosen);
+        settings.set("camera-size", Some("50%")).unwrap();
+        assert_eq!(settings.layout().camera.size, 0.5);
+        assert!(settings.set("camera-size", Some("half")).is_err());
     }
 }

@@ -3,14 +3,16 @@
 use crate::{
     error::EngineError,
     run::Input,
-    session::{Control, Flow, Pieces, SessionTime},
+    threads::{Control, Flow, Link, Pieces},
+    watch::Heard,
+    writer::Write,
 };
-use clock::{AudioAligner, Level, mix};
+use clock::{AudioAligner, Level, clipped, mix};
 use codec::{AudioConfig, AudioEncoder};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
-use media::{ChunkPolicy, Chunker};
-use model::{AudioBlock, Gap, GapReason, SessionId, Timestamp, TrackId};
-use std::{collections::HashMap, time::Duration};
+use crossbeam_channel::{Receiver, RecvTimeoutError, select};
+use media::Chunker;
+use model::{AudioBlock, Gap, GapReason, SoundCheck, Timestamp, TrackId};
+use std::time::Duration;
 
 /// Samples a second of everything that is written.
 const RATE: u32 = 48_000;
@@ -24,12 +26,10 @@ const REPORT: Duration = Duration::from_millis(250);
 
 /// What is written of a session's sound.
 pub(crate) struct SoundPlan {
-    pub(crate) session: SessionId,
     /// Each source, and whether missing samples are a loss: a speaker that plays nothing may send nothing.
     pub(crate) sources: Vec<(TrackId, Silence)>,
-    /// All sources together.
-    pub(crate) mix: TrackId,
-    pub(crate) policy: ChunkPolicy,
+    /// Whether each has a track of its own, besides the mix.
+    pub(crate) apart: bool,
 }
 
 /// What it means when a source sends nothing.
@@ -51,17 +51,18 @@ struct Lane {
     track: TrackId,
     silence: Silence,
     aligner: AudioAligner,
-    peak: f32,
+    /// Since the last report.
+    heard: Heard,
+    /// For the session's end: the farthest that sound lay from its place, and how much of it is missing.
+    offset: f64,
+    filled: Duration,
     /// Its own track, where there is more than one source.
     output: Option<Output>,
 }
 
 pub(crate) struct Sound {
-    time: SessionTime,
+    link: Link,
     blocks: Receiver<(TrackId, AudioBlock)>,
-    controls: Receiver<Control>,
-    pieces: Pieces,
-    inputs: Sender<Input>,
     lanes: Vec<Lane>,
     mix: Output,
     /// Everything before this went to the encoders.
@@ -69,34 +70,52 @@ pub(crate) struct Sound {
     reported: Timestamp,
 }
 
+impl Lane {
+    const UNHEARD: Heard = Heard { peak: Level::SILENCE.peak, clipped: 0, any: false, drift_ppm: 0.0 };
+
+    fn take(&mut self, block: &AudioBlock) {
+        self.heard.peak = self.heard.peak.max(Level::of(&block.samples).peak);
+        self.heard.clipped += clipped(&block.samples, block.channels);
+        self.heard.any = true;
+        self.aligner.push(block);
+        let deviation = self.aligner.deviation();
+        if deviation.abs() > self.offset.abs() {
+            self.offset = deviation;
+        }
+    }
+
+    fn check(&self) -> SoundCheck {
+        SoundCheck {
+            track: self.track.clone(),
+            drift_ppm: self.aligner.drift_ppm().round() as i32,
+            offset_us: (self.offset * 1e6).round() as i64,
+            filled_ms: u64::try_from(self.filled.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 impl Sound {
     pub(crate) fn new(
         plan: &SoundPlan,
-        time: SessionTime,
+        link: Link,
         blocks: Receiver<(TrackId, AudioBlock)>,
-        controls: Receiver<Control>,
-        pieces: Pieces,
-        inputs: Sender<Input>,
     ) -> Result<Self, EngineError> {
-        let output = |track: &TrackId| Output::open(plan.session, track, plan.policy);
-        let apart = plan.sources.len() > 1;
         let lane = |(track, silence): &(TrackId, Silence)| {
             Ok(Lane {
                 track: track.clone(),
                 silence: *silence,
                 aligner: AudioAligner::new(RATE),
-                peak: Level::SILENCE.peak,
-                output: apart.then(|| output(track)).transpose()?,
+                heard: Lane::UNHEARD,
+                offset: 0.0,
+                filled: Duration::ZERO,
+                output: plan.apart.then(|| Output::open(&link, track)).transpose()?,
             })
         };
         Ok(Self {
-            time,
             blocks,
-            controls,
-            pieces,
-            inputs,
             lanes: plan.sources.iter().map(lane).collect::<Result<_, EngineError>>()?,
-            mix: output(&plan.mix)?,
+            mix: Output::open(&link, &link.track)?,
+            link,
             written: Timestamp::ZERO,
             reported: Timestamp::ZERO,
         })
@@ -108,14 +127,15 @@ impl Sound {
         if outcome.is_err() {
             self.seal(self.written)?;
         }
-        outcome
+        let check = self.lanes.iter().map(Lane::check).collect();
+        outcome.and(self.link.pieces.write(Write::SoundCheck(check)))
     }
 
     fn work(&mut self) -> Result<(), EngineError> {
         loop {
             select! {
                 recv(self.blocks) -> block => if let Ok(block) = block { self.take(block) },
-                recv(self.controls) -> control => match control {
+                recv(self.link.controls) -> control => match control {
                     Ok(control) => if self.obey(control)? == Flow::End { return Ok(()) },
                     // Whoever holds the controls is gone: so is the session.
                     Err(_) => return self.seal(self.written),
@@ -123,8 +143,8 @@ impl Sound {
                 default(RUN * 2) => {}
             }
             // The time first: what is told before it jumps must be obeyed before it is used.
-            let now = self.time.now();
-            while let Ok(control) = self.controls.try_recv() {
+            let now = self.link.time.now();
+            while let Ok(control) = self.link.controls.try_recv() {
                 if self.obey(control)? == Flow::End {
                     return Ok(());
                 }
@@ -146,13 +166,18 @@ impl Sound {
                 self.settle(at);
                 self.seal(at).map(|()| Flow::End)
             }
+            Control::Policy(policy) => {
+                let outputs = self.lanes.iter_mut().filter_map(|lane| lane.output.as_mut());
+                outputs.chain([&mut self.mix]).for_each(|output| output.chunker.set_policy(policy));
+                Ok(Flow::Continue)
+            }
+            Control::Layout(_) => Ok(Flow::Continue),
         }
     }
 
     fn take(&mut self, (track, block): (TrackId, AudioBlock)) {
         if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.track == track) {
-            lane.peak = lane.peak.max(Level::of(&block.samples).peak);
-            lane.aligner.push(&block);
+            lane.take(&block);
         }
     }
 
@@ -170,7 +195,7 @@ impl Sound {
     /// Waits for sound up to `at`, as long as it may be on its way.
     fn settle(&mut self, at: Timestamp) {
         while self.common() < at {
-            let left = (at + LATENESS).saturating_since(self.time.now());
+            let left = (at + LATENESS).saturating_since(self.link.time.now());
             match self.blocks.recv_timeout(left) {
                 Ok(block) => self.take(block),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
@@ -189,12 +214,12 @@ impl Sound {
                 let run = lane.aligner.read(until);
                 self.written = run.at + run.duration();
                 if let Some(output) = &mut lane.output {
-                    output.push(&run.samples, at, &self.pieces)?;
+                    output.push(&run.samples, at, &self.link.pieces)?;
                 }
                 runs.push(run.samples);
             }
             let views: Vec<&[f32]> = runs.iter().map(Vec::as_slice).collect();
-            self.mix.push(&mix(&views), at, &self.pieces)?;
+            self.mix.push(&mix(&views), at, &self.link.pieces)?;
             if self.written <= at {
                 break;
             }
@@ -207,8 +232,9 @@ impl Sound {
         for lane in &mut self.lanes {
             while let Some(span) = lane.aligner.poll_gap() {
                 if lane.silence == Silence::Loss {
+                    lane.filled += span.duration();
                     let gap = Gap { track: Some(lane.track.clone()), span, reason: GapReason::SamplesLost };
-                    let _ending = self.inputs.send(Input::Gap(gap));
+                    self.link.say(Input::Gap(gap));
                 }
             }
         }
@@ -217,9 +243,9 @@ impl Sound {
     fn seal(&mut self, at: Timestamp) -> Result<(), EngineError> {
         self.write(at)?;
         for output in self.lanes.iter_mut().filter_map(|lane| lane.output.as_mut()) {
-            output.seal(at, &self.pieces)?;
+            output.seal(at, &self.link.pieces)?;
         }
-        self.mix.seal(at, &self.pieces)
+        self.mix.seal(at, &self.link.pieces)
     }
 
     /// Seals at `at` and throws sound away until it goes on.
@@ -229,13 +255,14 @@ impl Sound {
         loop {
             select! {
                 recv(self.blocks) -> _unheard => {}
-                recv(self.controls) -> control => match control {
+                recv(self.link.controls) -> control => match control {
                     Ok(Control::Resume { at }) => {
                         self.resume(at)?;
                         return Ok(Flow::Continue);
                     }
                     Ok(Control::Stop { .. }) | Err(_) => return Ok(Flow::End),
-                    Ok(Control::Pause { .. }) => {}
+                    Ok(control @ Control::Policy(_)) => _ = self.obey(control)?,
+                    Ok(Control::Pause { .. } | Control::Layout(_)) => {}
                 },
             }
         }
@@ -258,19 +285,19 @@ impl Sound {
             return;
         }
         self.reported = now;
-        let peaks: HashMap<_, _> = self
-            .lanes
-            .iter_mut()
-            .map(|lane| (lane.track.clone(), std::mem::replace(&mut lane.peak, Level::SILENCE.peak)))
-            .collect();
-        let _ending = self.inputs.send(Input::Peaks(peaks));
+        let heard = |lane: &mut Lane| {
+            let heard = std::mem::replace(&mut lane.heard, Lane::UNHEARD);
+            (lane.track.clone(), Heard { drift_ppm: lane.aligner.drift_ppm(), ..heard })
+        };
+        let heard = self.lanes.iter_mut().map(heard).collect();
+        self.link.say(Input::Heard(heard));
     }
 }
 
 impl Output {
-    fn open(session: SessionId, track: &TrackId, policy: ChunkPolicy) -> Result<Self, EngineError> {
+    fn open(link: &Link, track: &TrackId) -> Result<Self, EngineError> {
         let encoder = open_encoder()?;
-        let chunker = Chunker::new(session, track.clone(), encoder.config(), policy, 1)?;
+        let chunker = Chunker::new(link.session, track.clone(), encoder.config(), link.policy, 1)?;
         Ok(Self { encoder, chunker })
     }
 

@@ -1,23 +1,34 @@
 //! Which sources a plan means, opened, and which tracks they make.
 
 use crate::{
-    clock::SystemClock,
-    command::{Choice, Device, SessionPlan},
+    command::{Choice, Device, Permission, SessionPlan},
     error::EngineError,
+    picture::Show,
     sound::Silence,
+    threads::SessionTime,
+    watch::Watched,
 };
-use capture::{Capture, CaptureBackend, Outlet, SampleSink, SourceConfig, SourceId, SourceInfo, SourceKind};
-use clock::SessionClock;
-use model::{TrackId, TrackInfo, TrackKind};
-use std::sync::Arc;
+use capture::{
+    Capture, CaptureBackend, Format, Intake, Outlet, PermissionState, SampleSink, SourceConfig, SourceId,
+    SourceInfo, SourceKind,
+};
+use model::{Mode, Timestamp, TrackId, TrackInfo, TrackKind};
+use std::{sync::Arc, time::Duration};
+
+/// A source that took longer to open asked the user something: recording begins after the answer.
+const ASKED: Duration = Duration::from_secs(1);
 
 /// What a plan became.
 pub(crate) struct Opened {
     pub(crate) captures: Vec<Capture>,
     pub(crate) tracks: Vec<TrackInfo>,
-    /// The source whose picture is recorded.
-    pub(crate) screen: Option<TrackId>,
+    pub(crate) outlet: Outlet,
+    pub(crate) intake: Intake,
+    /// What each of the intake's viewers is for: a track of pictures, or else the data track.
+    pub(crate) shows: Vec<Option<Show>>,
     pub(crate) sound: Vec<(TrackId, Silence)>,
+    /// Every source with its name for people.
+    pub(crate) watched: Vec<(TrackId, Watched, String)>,
     /// What was not as wished.
     pub(crate) notices: Vec<String>,
 }
@@ -39,146 +50,307 @@ pub(crate) fn devices(synthetic: bool) -> Result<Vec<Device>, EngineError> {
 fn device(source: SourceInfo) -> Device {
     Device {
         id: source.id.to_string(),
-        kind: match source.kind {
-            SourceKind::Screen => "screen",
-            SourceKind::Window => "window",
-            SourceKind::Camera => "camera",
-            SourceKind::Microphone => "microphone",
-            SourceKind::SystemAudio => "system_audio",
-        }
-        .to_owned(),
+        kind: kind_name(source.kind).to_owned(),
         name: source.name,
         is_default: source.is_default,
         size: source.size.map(|size| [size.width, size.height]),
+        formats: source.formats.iter().map(describe_format).collect(),
     }
 }
 
-/// Opens what the plan wants. The screen first: its first picture is what people wait for.
-pub(crate) fn open(
-    plan: &SessionPlan,
-    outlet: &Outlet,
-    clock: &Arc<SessionClock>,
-) -> Result<Opened, EngineError> {
-    let backend = backend(plan.synthetic);
-    let mut opener = Opener {
-        sources: backend.sources()?,
-        backend,
-        config: SourceConfig::new(plan.fps),
-        outlet,
-        clock,
-        captures: Vec::new(),
-        notices: Vec::new(),
-    };
-    let screen = opener.open(SourceKind::Screen, &plan.screen)?;
-    let microphone = opener.open(SourceKind::Microphone, &plan.microphone)?;
-    let system = opener.open(SourceKind::SystemAudio, &plan.system_audio)?;
-    if opener.captures.is_empty() {
-        return Err(EngineError::NoSource);
-    }
-    let Opener { captures, notices, .. } = opener;
-    let mut tracks = Vec::new();
-    if let Some(label) = &screen {
-        tracks.push(track("program", TrackKind::Program, label));
-    }
-    let sound: Vec<_> = [
-        microphone.map(|label| ("mic", TrackKind::Microphone, label, Silence::Loss)),
-        system.map(|label| ("system", TrackKind::SystemAudio, label, Silence::Natural)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    match sound.as_slice() {
-        [] => {}
-        // A lone source is the mix.
-        [(_, _, label, _)] => tracks.push(track("mix", TrackKind::Mix, label)),
-        several => {
-            tracks.push(track("mix", TrackKind::Mix, "All sound"));
-            tracks.extend(several.iter().map(|(id, kind, label, _)| track(id, *kind, label)));
-        }
-    }
-    Ok(Opened {
-        captures,
-        tracks,
-        screen: screen.map(|_| name("screen")),
-        sound: sound.iter().map(|(id, _, _, silence)| (name(id), *silence)).collect(),
-        notices,
-    })
-}
-
-fn track(id: &'static str, kind: TrackKind, label: &str) -> TrackInfo {
-    TrackInfo { id: name(id), kind, label: label.to_owned(), inits: Vec::new() }
-}
-
-struct Opener<'a> {
-    backend: Arc<dyn CaptureBackend>,
-    sources: Vec<SourceInfo>,
-    config: SourceConfig,
-    outlet: &'a Outlet,
-    clock: &'a Arc<SessionClock>,
-    captures: Vec<Capture>,
-    notices: Vec<String>,
-}
-
-impl Opener<'_> {
-    /// Gives the source's name for people, or none where it is off or, being nobody's explicit wish, missing.
-    fn open(&mut self, kind: SourceKind, choice: &Choice) -> Result<Option<String>, EngineError> {
-        let (wanted, explicit) = match choice {
-            Choice::Off => return Ok(None),
-            Choice::Default => (None, false),
-            Choice::Id(id) => (Some(id.as_str()), true),
-        };
-        let opened = self.find(kind, wanted).and_then(|source| {
-            let track = match kind {
-                SourceKind::Screen | SourceKind::Window => name("screen"),
-                SourceKind::Camera => name("camera"),
-                SourceKind::Microphone => name("mic"),
-                SourceKind::SystemAudio => name("system"),
-            };
-            let sink =
-                SampleSink::new(track, self.outlet.clone(), Arc::clone(self.clock), Arc::new(SystemClock));
-            let capture = self.backend.open(&source.id, &self.config, sink)?;
-            self.captures.push(capture);
-            Ok(source.name)
-        });
-        match opened {
-            Ok(label) => Ok(Some(label)),
-            // Somebody who asked for the screen, or for this very device, must not find out afterwards.
-            Err(error) if explicit || kind == SourceKind::Screen => Err(error),
-            Err(error) => {
-                self.notices.push(format!("recording without {}: {error}", describe(kind)));
-                Ok(None)
-            }
-        }
-    }
-
-    fn find(&self, kind: SourceKind, wanted: Option<&str>) -> Result<SourceInfo, EngineError> {
-        let known = self.sources.iter().filter(|source| source.kind == kind);
-        let Some(id) = wanted else {
-            let default = known.max_by_key(|source| source.is_default).cloned();
-            return default.ok_or_else(|| EngineError::Invalid(format!("there is no {}", describe(kind))));
-        };
-        match self.sources.iter().find(|source| source.id.as_str() == id) {
-            Some(source) if source.kind == kind => Ok(source.clone()),
-            Some(_) => Err(EngineError::Invalid(format!("{id} is not a {}", describe(kind)))),
-            // Some sources are not listed, such as made-up screens of any size: opening tells.
-            None => Ok(SourceInfo {
-                id: SourceId::new(id),
-                kind,
-                name: id.to_owned(),
-                is_default: false,
-                size: None,
-                formats: Vec::new(),
-            }),
-        }
-    }
-}
-
-fn describe(kind: SourceKind) -> &'static str {
+fn kind_name(kind: SourceKind) -> &'static str {
     match kind {
         SourceKind::Screen => "screen",
         SourceKind::Window => "window",
         SourceKind::Camera => "camera",
         SourceKind::Microphone => "microphone",
-        SourceKind::SystemAudio => "system sound",
+        SourceKind::SystemAudio => "system_audio",
     }
+}
+
+/// `1280x720@29.97 MJPG`, as people choose it.
+fn describe_format(format: &Format) -> String {
+    format!("{}@{} {}", format.size, format.rate, format.encoding)
+}
+
+/// What may be recorded.
+pub(crate) fn permissions() -> Vec<Permission> {
+    let backend = backend(false);
+    let kinds = [
+        SourceKind::Screen,
+        SourceKind::Window,
+        SourceKind::Camera,
+        SourceKind::Microphone,
+        SourceKind::SystemAudio,
+    ];
+    let of = |kind| {
+        let capture::Permission { state, advice } = backend.permission(kind);
+        let state = match state {
+            PermissionState::Granted => "granted",
+            PermissionState::Denied => "denied",
+            PermissionState::NotAsked => "not_asked",
+            PermissionState::Restricted => "restricted",
+        };
+        Permission { kind: kind_name(kind).to_owned(), state: state.to_owned(), advice }
+    };
+    kinds.map(of).into()
+}
+
+/// What people call a wish for a source in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// A screen, a window or a region.
+    Screen,
+    Camera,
+    Microphone,
+    SystemAudio,
+}
+
+impl Wish {
+    fn track(self) -> TrackId {
+        name(match self {
+            Self::Screen => "screen",
+            Self::Camera => "camera",
+            Self::Microphone => "mic",
+            Self::SystemAudio => "system",
+        })
+    }
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Screen => "screen",
+            Self::Camera => "camera",
+            Self::Microphone => "microphone",
+            Self::SystemAudio => "system sound",
+        }
+    }
+
+    fn kind(self) -> SourceKind {
+        match self {
+            Self::Screen => SourceKind::Screen,
+            Self::Camera => SourceKind::Camera,
+            Self::Microphone => SourceKind::Microphone,
+            Self::SystemAudio => SourceKind::SystemAudio,
+        }
+    }
+
+    fn is_met_by(self, kind: SourceKind) -> bool {
+        kind == self.kind() || self == Self::Screen && kind == SourceKind::Window
+    }
+
+    fn watched(self) -> Watched {
+        match self {
+            Self::Screen => Watched::Screen,
+            Self::Camera => Watched::Camera,
+            Self::Microphone => Watched::Microphone,
+            Self::SystemAudio => Watched::Speaker,
+        }
+    }
+}
+
+/// A source that is there, and what it is for.
+struct Found {
+    wish: Wish,
+    source: SourceInfo,
+}
+
+/// Opens what the plan wants. The screen first: its first picture is what people wait for, and its system may have a
+/// question, after whose answer time begins.
+pub(crate) fn open(
+    plan: &SessionPlan,
+    token: Option<String>,
+    time: &SessionTime,
+) -> Result<Opened, EngineError> {
+    let backend = backend(plan.synthetic);
+    let mut notices = Vec::new();
+    let found = find_all(plan, &backend.sources()?, &mut notices)?;
+    let has = |wish| found.iter().any(|found| found.wish == wish);
+    let shows = shows(plan.mode, has(Wish::Screen), has(Wish::Camera));
+    let wanted: Vec<Vec<TrackId>> =
+        shows.iter().map(|show| show.as_ref().map(Show::sources).unwrap_or_default()).collect();
+    let (outlet, intake) = Outlet::new(&wanted.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let mut opener = Opener { plan, backend, token, outlet: &outlet, time };
+    let (mut captures, mut opened) = (Vec::new(), Vec::new());
+    for found in found {
+        match opener.open(&found) {
+            Ok(capture) => {
+                captures.push(capture);
+                opened.push(found);
+            }
+            Err(error) if must_work(found.wish, plan) => return Err(error),
+            Err(error) => notices.push(without(found.wish, &error)),
+        }
+    }
+    if captures.is_empty() {
+        return Err(EngineError::NoSource);
+    }
+    let silence = |wish| if wish == Wish::SystemAudio { Silence::Natural } else { Silence::Loss };
+    let sound = opened.iter().filter(|found| found.source.kind.is_audio());
+    Ok(Opened {
+        tracks: tracks(&shows, &opened),
+        sound: sound.map(|found| (found.wish.track(), silence(found.wish))).collect(),
+        watched: opened
+            .iter()
+            .map(|found| (found.wish.track(), found.wish.watched(), found.source.name.clone()))
+            .collect(),
+        captures,
+        outlet,
+        intake,
+        shows,
+        notices,
+    })
+}
+
+/// Every track of pictures that a session has, and the data track where there is something to point at.
+fn shows(mode: Mode, screen: bool, camera: bool) -> Vec<Option<Show>> {
+    let any = screen || camera;
+    let program = (any && mode.has_program()).then_some(Show::Program { screen, camera });
+    let apart = |is_there: bool, text| (is_there && mode.has_tracks()).then(|| Show::Source(name(text)));
+    let pictures = [program, apart(screen, "screen"), apart(camera, "camera")];
+    pictures.into_iter().flatten().map(Some).chain(any.then_some(None)).collect()
+}
+
+fn tracks(shows: &[Option<Show>], opened: &[Found]) -> Vec<TrackInfo> {
+    let label = |wish: Wish| {
+        opened.iter().find(|found| found.wish == wish).map_or("", |found| found.source.name.as_str())
+    };
+    let track =
+        |id: TrackId, kind, label: &str| TrackInfo { id, kind, label: label.to_owned(), inits: Vec::new() };
+    let mut tracks: Vec<TrackInfo> = Vec::new();
+    for show in shows {
+        tracks.push(match show {
+            Some(show @ Show::Program { screen, .. }) => {
+                let main = if *screen { Wish::Screen } else { Wish::Camera };
+                track(show.track(), TrackKind::Program, label(main))
+            }
+            Some(Show::Source(id)) if *id == Wish::Screen.track() => {
+                track(id.clone(), TrackKind::Screen, label(Wish::Screen))
+            }
+            Some(Show::Source(id)) => track(id.clone(), TrackKind::Camera, label(Wish::Camera)),
+            None => track(name("input"), TrackKind::Input, "Pointer, keys and drawings"),
+        });
+    }
+    let sound: Vec<&Found> = opened.iter().filter(|found| found.source.kind.is_audio()).collect();
+    match sound.as_slice() {
+        [] => {}
+        // A lone source is the mix.
+        [lone] => tracks.push(track(name("mix"), TrackKind::Mix, &lone.source.name)),
+        several => {
+            tracks.push(track(name("mix"), TrackKind::Mix, "All sound"));
+            tracks.extend(several.iter().map(|found| {
+                let microphone = found.wish == Wish::Microphone;
+                let kind = if microphone { TrackKind::Microphone } else { TrackKind::SystemAudio };
+                track(found.wish.track(), kind, &found.source.name)
+            }));
+        }
+    }
+    tracks
+}
+
+/// Somebody who asked for pictures, or for this very device, must not find out afterwards.
+fn must_work(wish: Wish, plan: &SessionPlan) -> bool {
+    matches!(wish, Wish::Screen | Wish::Camera) || matches!(choice(plan, wish), Choice::Id(_))
+}
+
+fn choice(plan: &SessionPlan, wish: Wish) -> &Choice {
+    match wish {
+        Wish::Screen => &plan.screen,
+        Wish::Camera => &plan.camera,
+        Wish::Microphone => &plan.microphone,
+        Wish::SystemAudio => &plan.system_audio,
+    }
+}
+
+fn without(wish: Wish, error: &EngineError) -> String {
+    format!("recording without {}: {error}", wish.describe())
+}
+
+fn find_all(
+    plan: &SessionPlan,
+    sources: &[SourceInfo],
+    notices: &mut Vec<String>,
+) -> Result<Vec<Found>, EngineError> {
+    let mut all = Vec::new();
+    for wish in [Wish::Screen, Wish::Camera, Wish::Microphone, Wish::SystemAudio] {
+        let wanted = match choice(plan, wish) {
+            Choice::Off => continue,
+            Choice::Default => None,
+            Choice::Id(id) => Some(id.as_str()),
+        };
+        match find(wish, wanted, sources) {
+            Ok(source) => all.push(Found { wish, source }),
+            Err(error) if must_work(wish, plan) => return Err(error),
+            Err(error) => notices.push(without(wish, &error)),
+        }
+    }
+    Ok(all)
+}
+
+fn find(wish: Wish, wanted: Option<&str>, sources: &[SourceInfo]) -> Result<SourceInfo, EngineError> {
+    let Some(id) = wanted else {
+        let known = sources.iter().filter(|source| source.kind == wish.kind());
+        let default = known.max_by_key(|source| source.is_default).cloned();
+        return default.ok_or_else(|| EngineError::Invalid(format!("there is no {}", wish.describe())));
+    };
+    match sources.iter().find(|source| source.id.as_str() == id) {
+        Some(source) if wish.is_met_by(source.kind) => Ok(source.clone()),
+        Some(_) => Err(EngineError::Invalid(format!("{id} is not a {}", wish.describe()))),
+        // Some sources are not listed, such as regions and made-up screens of any size: opening tells.
+        None => Ok(SourceInfo {
+            id: SourceId::new(id),
+            kind: wish.kind(),
+            name: id.to_owned(),
+            is_default: false,
+            size: None,
+            formats: Vec::new(),
+        }),
+    }
+}
+
+struct Opener<'a> {
+    plan: &'a SessionPlan,
+    backend: Arc<dyn CaptureBackend>,
+    token: Option<String>,
+    outlet: &'a Outlet,
+    time: &'a SessionTime,
+}
+
+impl Opener<'_> {
+    fn open(&mut self, found: &Found) -> Result<Capture, EngineError> {
+        let format = match (&self.plan.camera_format, found.wish) {
+            (Some(wanted), Wish::Camera) => Some(find_format(wanted, &found.source)?),
+            _ => None,
+        };
+        let config = SourceConfig {
+            format,
+            keys: self.plan.keys,
+            token: self.token.take_if(|_| found.wish == Wish::Screen),
+            ..SourceConfig::new(self.plan.fps)
+        };
+        let sink = SampleSink::new(
+            found.wish.track(),
+            self.outlet.clone(),
+            Arc::clone(&self.time.clock),
+            self.time.host(),
+        );
+        let capture = self.backend.open(&found.source.id, &config, sink)?;
+        if found.wish == Wish::Screen && self.time.now() > Timestamp::ZERO + ASKED {
+            self.time.restart();
+        }
+        Ok(capture)
+    }
+}
+
+/// The camera's format that a text means: all of it, or its beginning.
+fn find_format(wanted: &str, camera: &SourceInfo) -> Result<Format, EngineError> {
+    let named = |format: &&Format| describe_format(format).starts_with(wanted);
+    let exactly = camera.formats.iter().find(|format| {
+        let described = describe_format(format);
+        described == wanted || described.split(' ').next() == Some(wanted)
+    });
+    exactly.or_else(|| camera.formats.iter().find(named)).cloned().ok_or_else(|| {
+        let known: Vec<_> = camera.formats.iter().map(describe_format).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        EngineError::Invalid(format!("{} has no format {wanted:?}; it has {known}", camera.name))
+    })
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     command::{FrameCounts, TrackStatus},
-    program::ProgramReport,
+    picture::PictureReport,
+    watch::Heard,
 };
 use model::{Timestamp, TrackId, TrackInfo, TrackKind};
 use std::{collections::HashMap, time::Duration};
@@ -11,7 +12,8 @@ use std::{collections::HashMap, time::Duration};
 pub(crate) struct Status {
     pub(crate) tracks: Vec<TrackStatus>,
     pub(crate) notices: Vec<String>,
-    pub(crate) report: ProgramReport,
+    reports: HashMap<TrackId, PictureReport>,
+    fps: u32,
     pub(crate) bytes: u64,
     bitrate: Bitrate,
 }
@@ -24,23 +26,44 @@ impl Status {
             label: track.label.clone(),
             chunks: 0,
             peak_db: None,
+            fps: None,
             trouble: None,
         };
         Self {
             tracks: tracks.iter().map(status).collect(),
             notices,
-            report: ProgramReport { frames: FrameCounts::default(), fps: 0.0, ceiling: fps as f32 },
+            reports: HashMap::new(),
+            fps,
             bytes: 0,
             bitrate: Bitrate::default(),
         }
     }
 
-    /// The stored track that a source's samples end in: the screen's is the program, a lone microphone's the mix.
+    /// How the pictures of a track fare.
+    pub(crate) fn set_report(&mut self, track: &TrackId, report: PictureReport) {
+        self.reports.insert(track.clone(), report);
+        if let Some(status) = self.tracks.iter_mut().find(|status| status.track == track.as_str()) {
+            status.fps = Some(report.fps);
+        }
+    }
+
+    /// How pictures fare: those of the program, or else of the first track that has any; dropped ones of all.
+    pub(crate) fn report(&self) -> PictureReport {
+        let of = |status: &TrackStatus| self.reports.iter().find(|(track, _)| track.as_str() == status.track);
+        let main = self.tracks.iter().find_map(of).map(|(_, report)| *report);
+        let idle = PictureReport { frames: FrameCounts::default(), fps: 0.0, ceiling: self.fps as f32 };
+        let mut report = main.unwrap_or(idle);
+        report.frames.dropped = self.reports.values().map(|report| report.frames.dropped).sum();
+        report
+    }
+
+    /// The stored track that a source's samples end in: its own, or else the program for pictures and the mix for
+    /// sound.
     fn track_of(&mut self, source: &TrackId) -> Option<&mut TrackStatus> {
         let own = self.tracks.iter().any(|status| status.track == source.as_str());
         let name = match source.as_str() {
             name if own => name,
-            "screen" => "program",
+            "screen" | "camera" => "program",
             _ => "mix",
         };
         self.tracks.iter_mut().find(|status| status.track == name)
@@ -69,13 +92,13 @@ impl Status {
     }
 
     /// How loud each source was lately, in dB of full scale.
-    pub(crate) fn set_peaks(&mut self, peaks: &HashMap<TrackId, f32>) {
-        for (source, peak) in peaks {
+    pub(crate) fn set_peaks(&mut self, heard: &HashMap<TrackId, Heard>) {
+        for (source, heard) in heard {
             if let Some(status) = self.track_of(source) {
-                status.peak_db = Some(*peak);
+                status.peak_db = Some(heard.peak);
             }
         }
-        let loudest = peaks.values().copied().reduce(f32::max);
+        let loudest = heard.values().map(|heard| heard.peak).reduce(f32::max);
         if let Some(mix) = self.tracks.iter_mut().find(|status| status.kind == TrackKind::Mix) {
             mix.peak_db = loudest;
         }
@@ -139,7 +162,8 @@ mod tests {
             (lone.label(&id("screen")), lone.label(&id("mic"))),
             ("the program".into(), "the mix".into())
         );
-        lone.set_peaks(&HashMap::from([(id("mic"), -12.0)]));
+        let heard = |peak| Heard { peak, clipped: 0, any: true, drift_ppm: 0.0 };
+        lone.set_peaks(&HashMap::from([(id("mic"), heard(-12.0))]));
         assert_eq!(lone.tracks[1].peak_db, Some(-12.0));
 
         let mut two = status(&[
@@ -147,7 +171,7 @@ mod tests {
             ("mic", TrackKind::Microphone),
             ("system", TrackKind::SystemAudio),
         ]);
-        two.set_peaks(&HashMap::from([(id("mic"), -12.0), (id("system"), -3.0)]));
+        two.set_peaks(&HashMap::from([(id("mic"), heard(-12.0)), (id("system"), heard(-3.0))]));
         let peaks: Vec<_> = two.tracks.iter().map(|track| track.peak_db).collect();
         assert_eq!(peaks, [Some(-3.0), Some(-12.0), Some(-3.0)]);
         two.set_trouble(&id("mic"), Some("unplugged".into()));

@@ -27,7 +27,7 @@ impl Recorder {
     }
 
     fn begin(&self) {
-        self.ask(Command::Begin(plan())).unwrap();
+        self.ask(Command::Begin(plan().into())).unwrap();
     }
 
     /// Hears snapshots until one of them is as wanted.
@@ -63,6 +63,11 @@ fn plan() -> SessionPlan {
         description: String::new(),
         metadata: Default::default(),
         screen: Choice::Default,
+        camera: Choice::Off,
+        camera_format: None,
+        mode: model::Mode::Program,
+        layout: None,
+        keys: false,
         microphone: Choice::Default,
         system_audio: Choice::Off,
         quality: Quality { width: 320, height: 180, bitrate: 1_000_000 },
@@ -106,7 +111,7 @@ fn a_second_engine_and_a_second_recording_are_refused() {
     let second = Engine::start(recorder.data.path()).err().unwrap();
     assert_eq!(second.code(), "in_use");
     recorder.begin();
-    assert_eq!(recorder.ask(Command::Begin(plan())).unwrap_err().code(), "busy");
+    assert_eq!(recorder.ask(Command::Begin(plan().into())).unwrap_err().code(), "busy");
     recorder.record_until(100);
     recorder.stop();
 }
@@ -117,7 +122,7 @@ fn plans_that_make_no_sense_are_refused_and_leave_nothing() {
     let refused = |change: &dyn Fn(&mut SessionPlan)| {
         let mut plan = plan();
         change(&mut plan);
-        recorder.ask(Command::Begin(plan)).unwrap_err().code()
+        recorder.ask(Command::Begin(plan.into())).unwrap_err().code()
     };
     assert_eq!(refused(&|plan| plan.fps = 0), "invalid");
     assert_eq!(refused(&|plan| plan.chunk_ms = 1), "media");
@@ -154,6 +159,6 @@ fn a_nearly_full_disk_ends_the_recording_in_order() {
         panic!()
     };
     assert_eq!((list.len(), list[0].state), (1, model::SessionState::Finalized));
-    let refused = recorder.ask(Command::Begin(plan())).unwrap_err();
+    let refused = recorder.ask(Command::Begin(plan().into())).unwrap_err();
     assert_eq!(refused.code(), "disk_full");
 }

@@ -1,6 +1,6 @@
 //! Pictures as values: what is drawn where. No handle, no GPU, no clock.
 
-use crate::{Frame, Rect, Timestamp, TrackId};
+use crate::{Frame, Rect, Size, Timestamp, TrackId};
 use serde::{Deserialize, Serialize};
 
 /// An opaque sRGB colour.
@@ -97,6 +97,13 @@ pub struct Scene {
     pub background: Color,
     /// Back to front.
     pub layers: Vec<Layer>,
+}
+
+impl Scene {
+    /// `crop` of one track's picture, and nothing else, all over the canvas.
+    pub fn of(track: TrackId, crop: Rect, canvas: Size) -> Self {
+        Self { background: Color::BLACK, layers: vec![Layer::plain(track, crop, Rect::whole(canvas))] }
+    }
 }
 
 /// Where pictures come from: a recording has the newest of each source, an export decodes chunks.

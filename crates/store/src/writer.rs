@@ -14,8 +14,8 @@ use crate::{
     store::Inner,
 };
 use model::{
-    Chunk, ChunkId, Gap, Hash, Init, InitUse, Manifest, Part, PartMark, Piece, SessionId, SessionMeta,
-    SessionState, Span, TrackId, TrackInfo,
+    Chunk, ChunkId, Gap, Hash, Init, InitUse, LayoutChange, Manifest, Part, PartMark, Piece, SelfCheck,
+    SessionId, SessionMeta, SessionState, Span, TrackId, TrackInfo,
 };
 use std::{
     collections::BTreeMap,
@@ -109,6 +109,26 @@ impl SessionWriter {
             if !gaps.contains(&gap) {
                 gaps.push(gap);
             }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Notes how sources are arranged from some time on.
+    pub fn layout(&mut self, change: LayoutChange) -> Result<()> {
+        self.refuse_if_finalized()?;
+        self.inner().change(self.session, |_, row| {
+            row.document.meta.layouts.push(change);
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Notes how sound and pictures compared at the end.
+    pub fn check(&mut self, check: SelfCheck) -> Result<()> {
+        self.refuse_if_finalized()?;
+        self.inner().change(self.session, |_, row| {
+            row.document.meta.check = Some(check);
             Ok(())
         })?;
         Ok(())
