@@ -9,7 +9,7 @@ use crate::{
     codes::{Area, COLUMNS, ROWS, host_time},
     process::compile,
 };
-use std::{fs, path::PathBuf, process::Command};
+use std::{env, fs, path::PathBuf, process::Command};
 use tempfile::TempDir;
 
 /// What a camera does from now on.
@@ -29,15 +29,21 @@ pub enum CameraState {
     Stalled,
 }
 
-/// A plugged-in camera; unplugged when dropped.
+/// What programs are told with.
+const PRELOAD: &str = "LD_PRELOAD";
+const CAMERAS: &str = "FAKE_CAMERAS";
+
+/// A plugged-in camera; unplugged when dropped by the process that plugged it in.
 #[derive(Debug)]
 pub struct Camera {
-    folder: TempDir,
+    _folder: Option<TempDir>,
+    control: PathBuf,
     library: PathBuf,
     path: String,
     formats: String,
     rates: String,
     epoch: i64,
+    name: u32,
 }
 
 impl Camera {
@@ -53,15 +59,51 @@ impl Camera {
             tempfile::Builder::new().prefix("spool-camera").tempdir().expect("there is room for a folder");
         let library = compile(include_str!("camera/fake_camera.c"), "fake_camera", folder.path());
         let camera = Self {
-            folder,
+            control: folder.path().join("control"),
+            _folder: Some(folder),
             library,
             path: format!("/dev/video{number}"),
             formats: "YUYV,NV12,MJPG".to_owned(),
             rates: "30/1,30000/1001,15/1".to_owned(),
             epoch: host_time(),
+            name: number / 2 + 1,
         };
         camera.set(CameraState::There);
         camera
+    }
+
+    /// The cameras of which this process itself was told, for a test that runs its second half in such a process.
+    pub fn seen() -> Vec<Self> {
+        let library = PathBuf::from(env::var_os(PRELOAD).unwrap_or_default());
+        let camera = |about: &str| {
+            let [path, control, formats, rates, epoch, name] = about.split('|').collect::<Vec<_>>()[..]
+            else {
+                panic!("{about} is no camera");
+            };
+            Self {
+                _folder: None,
+                control: control.into(),
+                library: library.clone(),
+                path: path.to_owned(),
+                formats: formats.to_owned(),
+                rates: rates.to_owned(),
+                epoch: epoch.parse().expect("it is a number"),
+                name: name.parse().expect("it is a number"),
+            }
+        };
+        env::var(CAMERAS)
+            .unwrap_or_default()
+            .split(';')
+            .filter(|about| !about.is_empty())
+            .map(camera)
+            .collect()
+    }
+
+    /// Makes it the same camera as another, plugged in again: only one of the two should be there at a time.
+    #[must_use]
+    pub fn again(mut self, other: &Self) -> Self {
+        self.name = other.name;
+        self
     }
 
     /// Gives these formats only, of `YUYV`, `NV12`, `MJPG` and `BARE`, which is Motion-JPEG without the tables that
@@ -97,14 +139,14 @@ impl Camera {
             CameraState::Stalled => "stalled",
         };
         // In one step, so that nobody reads half of it.
-        let draft = self.folder.path().join("control.new");
+        let draft = self.control.with_extension("new");
         fs::write(&draft, word).expect("there is room for a file");
-        fs::rename(draft, self.control()).expect("files can be renamed");
+        fs::rename(draft, &self.control).expect("files can be renamed");
     }
 
     /// What programs did with it: lines such as `open`, `start YUYV 640x480 30/1`, `stop` and `close`.
     pub fn journal(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.folder.path().join("control.journal")).unwrap_or_default();
+        let text = fs::read_to_string(self.control.with_extension("journal")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
@@ -113,24 +155,17 @@ impl Camera {
     pub fn taken(&self, number: u32, (pictures, seconds): (u32, u32)) -> i64 {
         self.epoch + i64::from(number) * i64::from(seconds) * 1_000_000_000 / i64::from(pictures)
     }
-
-    fn control(&self) -> PathBuf {
-        self.folder.path().join("control")
-    }
 }
 
 /// What programs need in their environment to see these cameras, and no others.
 pub fn variables(cameras: &[&Camera]) -> Vec<(String, String)> {
     let Some(first) = cameras.first() else { return Vec::new() };
     let about = |camera: &&Camera| {
-        let Camera { path, formats, rates, epoch, .. } = camera;
-        format!("{path}|{}|{formats}|{rates}|{epoch}", camera.control().display())
+        let Camera { path, control, formats, rates, epoch, name, .. } = camera;
+        format!("{path}|{}|{formats}|{rates}|{epoch}|{name}", control.display())
     };
     let all: Vec<String> = cameras.iter().map(about).collect();
-    vec![
-        ("LD_PRELOAD".to_owned(), first.library.display().to_string()),
-        ("FAKE_CAMERAS".to_owned(), all.join(";")),
-    ]
+    vec![(PRELOAD.to_owned(), first.library.display().to_string()), (CAMERAS.to_owned(), all.join(";"))]
 }
 
 /// Lets a program see these cameras.

@@ -2,11 +2,12 @@
 // to them. Loaded into a program before all else, it answers for the paths that FAKE_CAMERAS names as a USB camera
 // behind Video4Linux2 does, and hides the cameras that the machine may have after all.
 //
-// FAKE_CAMERAS: one or more of PATH|CONTROL|FORMATS|RATES|EPOCH, with semicolons between. PATH is /dev/videoN with an
+// FAKE_CAMERAS: one or more of PATH|CONTROL|FORMATS|RATES|EPOCH|NAME, with semicolons between. PATH is /dev/videoN with an
 // even N; N+1 is the node for metadata that such cameras have too, and that gives no pictures. FORMATS are fourccs
 // with commas (YUYV, NV12, MJPG, and BARE for MJPG whose pictures lack their Huffman tables, as is common). RATES are
 // fractions with commas. EPOCH, in nanoseconds of CLOCK_MONOTONIC, is when picture 0 was taken: picture n shows the
-// number n and is stamped EPOCH + n/rate, whoever looks or does not.
+// number n and is stamped EPOCH + n/rate, whoever looks or does not. NAME is a number that goes into what the camera calls
+// itself: with the same one, two paths are one camera that was plugged in again.
 //
 // CONTROL is a file with one word, which may be replaced at any time:
 //   there    it works
@@ -53,7 +54,7 @@ enum { CAMERAS = 4, HANDLES = 16, LISTINGS = 16, BUFFERS = 8, FORMATS = 3, RATES
 
 struct camera {
     char path[64], node[64], control[256], journal[300];
-    int number;
+    int number, name;
     bool is_bare;
     uint32_t formats[FORMATS];
     struct v4l2_fract rates[RATES]; // a second over the rate, as intervals
@@ -88,11 +89,11 @@ __attribute__((constructor)) static void read_cameras(void) {
     char *all = strdup(given ? given : ""), *rest;
     struct camera *camera = cameras;
     for (char *one = strtok_r(all, ";", &rest); one && camera < cameras + CAMERAS; one = strtok_r(NULL, ";", &rest)) {
-        char *words[5], *left;
+        char *words[6], *left;
         int count = 0;
-        for (char *word = strtok_r(one, "|", &left); word && count < 5; word = strtok_r(NULL, "|", &left))
+        for (char *word = strtok_r(one, "|", &left); word && count < 6; word = strtok_r(NULL, "|", &left))
             words[count++] = word;
-        if (count < 5 || sscanf(words[0], "/dev/video%d", &camera->number) != 1)
+        if (count < 6 || sscanf(words[0], "/dev/video%d", &camera->number) != 1)
             continue;
         snprintf(camera->path, sizeof camera->path, "%s", words[0]);
         snprintf(camera->node, sizeof camera->node, "/dev/video%d", camera->number + 1);
@@ -101,6 +102,7 @@ __attribute__((constructor)) static void read_cameras(void) {
         read_formats(camera, words[2]);
         read_rates(camera, words[3]);
         camera->epoch = strtoull(words[4], NULL, 10);
+        camera->name = atoi(words[5]);
         camera++;
     }
     free(all);
@@ -493,8 +495,8 @@ static int close_camera(struct handle *handle) {
 static int tell_capability(const struct handle *handle, struct v4l2_capability *about) {
     memset(about, 0, sizeof *about);
     strcpy((char *)about->driver, "uvcvideo");
-    snprintf((char *)about->card, sizeof about->card, "Fake camera %u (for tests)", handle->camera->number / 2 % 100 + 1u);
-    snprintf((char *)about->bus_info, sizeof about->bus_info, "usb-fake-%d", handle->camera->number / 2 + 1);
+    snprintf((char *)about->card, sizeof about->card, "Fake camera %u (for tests)", handle->camera->name % 100u);
+    snprintf((char *)about->bus_info, sizeof about->bus_info, "usb-fake-%d", handle->camera->name);
     about->version = 6 << 16;
     about->capabilities = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_META_CAPTURE | V4L2_CAP_STREAMING
         | V4L2_CAP_EXT_PIX_FORMAT | V4L2_CAP_DEVICE_CAPS;
@@ -691,6 +693,9 @@ static int ask(struct handle *handle, uint32_t what, void *about) {
 #define MODE int mode = 0; if (flags & (O_CREAT | O_TMPFILE)) { va_list list; va_start(list, flags); mode = va_arg(list, int); va_end(list); }
 #define CAMERA(path) bool is_node = false; const struct camera *camera = camera_at(path, &is_node)
 
+// Headers promise that some paths are never null, and compilers believe them.
+static const char *maybe_null(const char *path) { __asm__("" : "+r"(path)); return path; }
+
 // Names within /dev are looked at as a whole.
 static const char *whole(int folder, const char *path, char *room, size_t length) {
     struct stat here, dev;
@@ -755,12 +760,12 @@ int lstat(const char *path, struct stat *about) { LOOK(path, about, REAL(lstat)(
 int lstat64(const char *path, struct stat64 *about) { LOOK(path, about, REAL(lstat64)(path, about)); }
 int fstat(int fd, struct stat *about) { LOOK(path_of(fd), about, REAL(fstat)(fd, about)); }
 int fstat64(int fd, struct stat64 *about) { LOOK(path_of(fd), about, REAL(fstat64)(fd, about)); }
-int fstatat(int folder, const char *path, struct stat *about, int flags) { char room[64]; LOOK(path && *path ? whole(folder, path, room, sizeof room) : path_of(folder), about, REAL(fstatat)(folder, path, about, flags)); }
-int fstatat64(int folder, const char *path, struct stat64 *about, int flags) { char room[64]; LOOK(path && *path ? whole(folder, path, room, sizeof room) : path_of(folder), about, REAL(fstatat64)(folder, path, about, flags)); }
+int fstatat(int folder, const char *path, struct stat *about, int flags) { char room[64]; LOOK(maybe_null(path) && *path ? whole(folder, path, room, sizeof room) : path_of(folder), about, REAL(fstatat)(folder, path, about, flags)); }
+int fstatat64(int folder, const char *path, struct stat64 *about, int flags) { char room[64]; LOOK(maybe_null(path) && *path ? whole(folder, path, room, sizeof room) : path_of(folder), about, REAL(fstatat64)(folder, path, about, flags)); }
 
 int statx(int folder, const char *path, int flags, unsigned mask, struct statx *about) {
     int result; mode_t mode; dev_t device; char room[64];
-    if (!looks(path && *path ? whole(folder, path, room, sizeof room) : path_of(folder), &result, &mode, &device))
+    if (!looks(maybe_null(path) && *path ? whole(folder, path, room, sizeof room) : path_of(folder), &result, &mode, &device))
         return REAL(statx)(folder, path, flags, mask, about);
     if (about) {
         *about = (struct statx){.stx_mask = STATX_TYPE | STATX_MODE, .stx_mode = mode, .stx_nlink = 1,
