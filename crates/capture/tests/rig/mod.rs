@@ -60,17 +60,24 @@ impl HostClock for Host {
 pub struct Listener {
     outlet: Outlet,
     pub intake: Intake,
+    begun: HostTime,
     clock: Arc<SessionClock>,
 }
 
 impl Listener {
     pub fn new() -> Self {
         let (outlet, intake) = Outlet::new(&[&[track("source")]]);
-        Self { outlet, intake, clock: Arc::new(SessionClock::new(Host.now())) }
+        let begun = Host.now();
+        Self { outlet, intake, begun, clock: Arc::new(SessionClock::new(begun)) }
     }
 
     pub fn now(&self) -> Timestamp {
         self.clock.session_from_host(Host.now())
+    }
+
+    /// When a moment of the session was, on the host's clock.
+    pub fn host(&self, at: Timestamp) -> HostTime {
+        HostTime(self.begun.0 + at.0)
     }
 
     pub fn sink(&self, name: &str) -> SampleSink {
