@@ -98,7 +98,7 @@ impl<'a> Recovery<'a> {
         }
         self.close(&mut document);
         if written.as_ref() != Some(&document) {
-            document.revision += 1;
+            document.revision = document.revision.saturating_add(1);
         }
         self.commit(index, &document)?;
         if written.as_ref() != Some(&document) {

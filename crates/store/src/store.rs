@@ -339,7 +339,7 @@ impl Inner {
         let row = self.commit(&mut index, |transaction| {
             let mut row = index::session(transaction, session)?;
             change(transaction, &mut row)?;
-            row.document.revision += 1;
+            row.document.revision = row.document.revision.saturating_add(1);
             index::put_session(transaction, &row)?;
             Ok(row)
         })?;

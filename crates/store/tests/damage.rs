@@ -285,6 +285,7 @@ fn a_document_may_say_anything_of_times() {
     let mut said: serde_json::Value = serde_json::from_slice(&fs::read(&document).unwrap()).unwrap();
     said["state"] = "recording".into();
     said["boot"] = serde_json::Value::Null;
+    said["revision"] = u64::MAX.into();
     said["chunk"] = serde_json::json!({ "secs": u64::MAX, "nanos": 999_999_999 });
     fs::write(&document, said.to_string()).unwrap();
     let (_, recovered) = open(library.dir()).unwrap();
