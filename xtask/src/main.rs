@@ -1,10 +1,11 @@
-//! Everything a developer runs: `cargo xtask setup | run | test | bench | soak`.
+//! Everything a developer runs: `cargo xtask setup | run | test | bench | soak | fuzz`.
 //!
 //! Owns: what a machine needs, and how the product is built, tried and measured. Never a part of the product. It
 //! stands on the standard library alone, so that it builds on a machine with nothing but Rust. Tested by every
 //! newcomer and every CI run.
 
 mod bench;
+mod fuzz;
 mod run;
 mod setup;
 mod sh;
@@ -20,6 +21,8 @@ cargo xtask run       records ten seconds of this display, or of a virtual one, 
 cargo xtask test      everything that CI checks
 cargo xtask bench     measures recording and export beside the peers; `bench record` or `bench export` for one
 cargo xtask soak      five hundred kills, thousands of simulated crashes, power cuts on a real file system
+cargo xtask fuzz      feeds nonsense to all that reads bytes: `fuzz [TARGET] [SECONDS]`, `fuzz short` as CI does it;
+                      `fuzz seeds` writes what it begins with
 
 Each sets up what it needs by itself and may be repeated.";
 
@@ -33,6 +36,9 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(&["record", "export"]),
         ["bench", which @ ("record" | "export")] => bench::run(&[which]),
         ["soak"] => soak::run(),
+        ["fuzz", "seeds"] => fuzz::seeds(),
+        ["fuzz", "short"] => fuzz::short(),
+        ["fuzz", ref words @ ..] => fuzz::long(words),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

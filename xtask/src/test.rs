@@ -1,7 +1,7 @@
 //! `cargo xtask test`: what must hold before a change is merged. CI runs exactly this.
 
 use crate::{
-    setup,
+    fuzz, setup,
     sh::{Failure, Result, cargo, listen, read, say, succeed, works},
 };
 use std::{path::Path, process::Command};
@@ -20,6 +20,7 @@ pub(crate) fn run() -> Result {
     let everything = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     succeed(&mut cargo(&everything))?;
     other_systems()?;
+    fuzz::short()?;
     tests()
 }
 
