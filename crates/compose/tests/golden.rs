@@ -5,15 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-use model::{
-    Color, Content, Damage, Frame, Frames, Layer, Nv12, PixelFormat, Planes, Point, Rect, Scene, Size,
-    Timestamp, TrackId,
-};
-use spool_compose::Compositor;
-use std::{env, fs, path::PathBuf};
+mod pictures;
 
-/// Steps of 8 bits that a value may be off: rounding after each pass, each blend and the conversion.
-const TOLERANCE: f64 = 2.0;
+use model::{Color, Frame, Frames, Layer, PixelFormat, Point, Rect, Scene, Size, Timestamp, TrackId};
+use pictures::frame;
+use spool_compose::Compositor;
 
 const SCREEN: Size = Size { width: 160, height: 90 };
 const BACKGROUND: Color = Color { red: 30, green: 60, blue: 110 };
@@ -27,15 +23,6 @@ impl Frames for Desk {
     fn frame(&mut self, track: &TrackId, _at: Timestamp) -> Option<Frame> {
         Some(if track.as_str() == "cursor" { self.cursor.clone() } else { self.screen.clone() })
     }
-}
-
-fn frame(format: PixelFormat, size: Size, origin: Point, pixel: impl Fn(u32, u32) -> [u8; 4]) -> Frame {
-    let bytes: Vec<u8> = (0..size.height)
-        .flat_map(|y| (0..size.width).map(move |x| (x, y)))
-        .flat_map(|(x, y)| pixel(x, y))
-        .collect();
-    let picture = Planes { format, size, stride: size.width as usize * 4, bytes: bytes.into() };
-    Frame { at: Timestamp::ZERO, picture, origin, serial: 1, since: 0, damage: Damage::All }
 }
 
 /// A desktop in small: a wallpaper that fades, a window with a title and lines, and bars of pure colours.
@@ -75,20 +62,8 @@ fn check(name: &str, canvas: Size, layers: Vec<Layer>, pointer: Point) {
     let mut desk = desk(pointer);
     let mut compositor = Compositor::new(canvas).unwrap();
     compositor.render(&scene, Timestamp::ZERO, &mut desk).unwrap();
-    let drawn = rgb_from_nv12(compositor.picture());
-    let path: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "../../golden/pictures", name, "expected.png"].iter().collect();
-    if env::var_os("UPDATE_EXPECT").is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        write_png(&path, canvas, &drawn);
-    }
-    let (size, expected) = read_png(&path);
-    assert_eq!(size, canvas, "{name}");
-    let far = |(a, b): &(&u8, &u8)| f64::from(a.abs_diff(**b)) > TOLERANCE;
-    let outliers = drawn.iter().zip(&expected).filter(far).count();
-    // None may: all but the tables of taps is done in whole numbers.
-    assert_eq!(outliers, 0, "{name}: values that differ from {}", path.display());
-    compare_planes(name, compositor.picture(), &reference(canvas, &scene, &mut desk));
+    pictures::compare_to_expected(name, compositor.picture());
+    pictures::compare_to_reference(name, compositor.picture(), &scene, &mut desk, 0);
 }
 
 #[test]
@@ -138,117 +113,4 @@ fn the_pointer_at_the_corner() {
 fn the_screen_seen_through() {
     let place = Rect::new(20, 10, 120, 68);
     check("half-opacity", SCREEN, layers(place, Rect::whole(SCREEN), 0.5), Point { x: 70, y: 31 });
-}
-
-/// How the scene looks, by its definition: each pixel of each layer as a sum over the whole source, each weighed by
-/// its distance.
-fn reference(canvas: Size, scene: &Scene, desk: &mut Desk) -> Vec<[f64; 3]> {
-    let Color { red, green, blue } = scene.background;
-    let mut picture =
-        vec![[f64::from(red), f64::from(green), f64::from(blue)]; (canvas.width * canvas.height) as usize];
-    for layer in &scene.layers {
-        let Content::Track(track) = &layer.content;
-        let frame = desk.frame(track, Timestamp::ZERO).unwrap();
-        let opacity = f64::from((layer.opacity * 255.0).round()) / 255.0;
-        for (i, pixel) in picture.iter_mut().enumerate() {
-            let (x, y) = ((i as u32 % canvas.width) as i32, (i as u32 / canvas.width) as i32);
-            if layer.place.intersect(Rect::new(x, y, 1, 1)).is_none() {
-                continue;
-            }
-            let across = shares(x - layer.place.x, layer.crop.width, layer.place.width);
-            let down = shares(y - layer.place.y, layer.crop.height, layer.place.height);
-            let mut sum = [0.0; 4];
-            for &(row, by_row) in &down {
-                for &(column, by_column) in &across {
-                    let source = pixel_at(&frame, layer.crop.x + column, layer.crop.y + row);
-                    (0..4).for_each(|c| sum[c] += source[c] * by_row * by_column);
-                }
-            }
-            (0..3).for_each(|c| pixel[c] = sum[c] * opacity + pixel[c] * (1.0 - sum[3] / 255.0 * opacity));
-        }
-    }
-    picture
-}
-
-/// Which source pixels make the canvas pixel, and how much each counts.
-fn shares(canvas_pixel: i32, source: u32, canvas: u32) -> Vec<(i32, f64)> {
-    let scale = f64::from(source) / f64::from(canvas);
-    let centre = (f64::from(canvas_pixel) + 0.5) * scale - 0.5;
-    let width = scale.max(1.0);
-    let all: Vec<(i32, f64)> = (-(width as i32) - 2..source as i32 + width as i32 + 2)
-        .map(|k| (k.clamp(0, source as i32 - 1), 1.0 - (f64::from(k) - centre).abs() / width))
-        .filter(|&(_, share)| share > 0.0)
-        .collect();
-    let total: f64 = all.iter().map(|(_, share)| share).sum();
-    all.into_iter().map(|(k, share)| (k, share / total)).collect()
-}
-
-/// Red, green, blue and alpha of a pixel of layer space.
-fn pixel_at(frame: &Frame, x: i32, y: i32) -> [f64; 4] {
-    let (x, y) = (x - frame.origin.x, y - frame.origin.y);
-    let Planes { size, stride, format, bytes } = &frame.picture;
-    if Rect::whole(*size).intersect(Rect::new(x, y, 1, 1)).is_none() {
-        return [0.0; 4];
-    }
-    let at = y as usize * stride + x as usize * 4;
-    let [b, g, r, a] = [0, 1, 2, 3].map(|c| f64::from(bytes[at + c]));
-    [r, g, b, if *format == PixelFormat::Bgrx { 255.0 } else { a }]
-}
-
-fn compare_planes(name: &str, drawn: Nv12<'_>, reference: &[[f64; 3]]) {
-    let (width, height) = (drawn.size.width as usize, drawn.size.height as usize);
-    let luma = |[r, g, b]: [f64; 3]| 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    for (i, &rgb) in reference.iter().enumerate() {
-        let exact = 16.0 + luma(rgb) * 219.0 / 255.0;
-        let got = f64::from(drawn.luma[i / width * drawn.stride + i % width]);
-        assert!(
-            (got - exact).abs() <= TOLERANCE,
-            "{name}: luma at {}, {}: {got}, not {exact}",
-            i % width,
-            i / width
-        );
-    }
-    for y in 0..height / 2 {
-        for x in 0..width / 2 {
-            let four =
-                [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| reference[(2 * y + dy) * width + 2 * x + dx]);
-            let mean = [0, 1, 2].map(|c| four.iter().map(|rgb| rgb[c]).sum::<f64>() / 4.0);
-            let cb = 128.0 + (mean[2] - luma(mean)) / 1.8556 * 224.0 / 255.0;
-            let cr = 128.0 + (mean[0] - luma(mean)) / 1.5748 * 224.0 / 255.0;
-            for (exact, at) in [(cb, 2 * x), (cr, 2 * x + 1)] {
-                let got = f64::from(drawn.chroma[y * drawn.stride + at]);
-                assert!((got - exact).abs() <= TOLERANCE, "{name}: chroma at {x}, {y}: {got}, not {exact}");
-            }
-        }
-    }
-}
-
-fn rgb_from_nv12(picture: Nv12<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
-    for y in 0..picture.size.height as usize {
-        for x in 0..picture.size.width as usize {
-            let luma = (f64::from(picture.luma[y * picture.stride + x]) - 16.0) / 219.0;
-            let at = y / 2 * picture.stride + (x & !1);
-            let [cb, cr] = [0, 1].map(|c| (f64::from(picture.chroma[at + c]) - 128.0) / 224.0);
-            let (blue, red) = (luma + 1.8556 * cb, luma + 1.5748 * cr);
-            let green = (luma - 0.0722 * blue - 0.2126 * red) / 0.7152;
-            out.extend([red, green, blue].map(|value| (value * 255.0).round() as u8));
-        }
-    }
-    out
-}
-
-fn write_png(path: &PathBuf, size: Size, rgb: &[u8]) {
-    let mut encoder = png::Encoder::new(fs::File::create(path).unwrap(), size.width, size.height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.write_header().unwrap().write_image_data(rgb).unwrap();
-}
-
-fn read_png(path: &PathBuf) -> (Size, Vec<u8>) {
-    let file = fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
-    let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut rgb).unwrap();
-    rgb.truncate(info.buffer_size());
-    (Size::new(info.width, info.height), rgb)
 }

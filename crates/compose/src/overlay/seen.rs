@@ -128,8 +128,8 @@ fn ripple(click: &Click, picture: Size, at: Timestamp) -> Option<[Seen; 2]> {
     let gone = age.as_secs_f32() / RIPPLE.as_secs_f32();
     // Fast at first, then slower.
     let spread = 1.0 - (1.0 - gone).powi(3);
-    let unit = (picture.height as f32 / 1080.0).clamp(0.5, 4.0);
-    let (radius, width) = (unit * (8.0 + 30.0 * spread), unit * (5.0 - 3.0 * spread));
+    let unit = (picture.height as f32 / 1080.0).clamp(0.6, 4.0);
+    let (radius, width) = (unit * (10.0 + 30.0 * spread), unit * (7.0 - 3.0 * spread));
     let reach = (radius + width).ceil() as u32 + 1;
     let (x, y) = (click.place.x, click.place.y);
     let across = |value: i32| value.checked_sub_unsigned(reach);
@@ -137,7 +137,7 @@ fn ripple(click: &Click, picture: Size, at: Timestamp) -> Option<[Seen; 2]> {
     let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
     let ring = move |px: f32, py: f32| width / 2.0 + 0.5 - ((px - x).hypot(py - y) - radius).abs();
     let spot = move |px: f32, py: f32| radius + 0.5 - (px - x).hypot(py - y);
-    let alpha = (255.0 * (1.0 - gone)).round() as u8;
+    let alpha = (255.0 * (1.0 - gone * gone)).round() as u8;
     let seen = |key, alpha, ink: Ink| Seen {
         key,
         version: age.as_nanos() as u64,
@@ -147,7 +147,7 @@ fn ripple(click: &Click, picture: Size, at: Timestamp) -> Option<[Seen; 2]> {
         ink: Some(Arc::new(ink)),
     };
     Some([
-        seen(Key::Spot(click.at, click.place), alpha / 4, Ink::computed(bounds, picture, spot)),
+        seen(Key::Spot(click.at, click.place), alpha / 3, Ink::computed(bounds, picture, spot)),
         seen(Key::Ring(click.at, click.place), alpha, Ink::computed(bounds, picture, ring)),
     ])
 }

@@ -75,9 +75,9 @@ fn arrow(from: (f32, f32), to: (f32, f32), width: f32) -> Vec<Path> {
         return line(&[from, to], width, LineCap::Round);
     }
     let (along, across) = ((dx / length, dy / length), (-dy / length, dx / length));
-    let head = (width * 4.0).max(12.0).min(length);
+    let head = (width * 4.6).max(16.0).min(length);
     let soft = (width * 0.8).min(head * 0.25);
-    let half = head * 0.44;
+    let half = head * 0.46;
     let at = |back: f32, aside: f32| {
         let (x, y) = (to.0 - along.0 * back, to.1 - along.1 * back);
         (x + across.0 * aside, y + across.1 * aside)
