@@ -11,6 +11,8 @@ pub mod display;
 pub mod process;
 pub mod sound;
 #[cfg(target_os = "linux")]
+pub mod wayland;
+#[cfg(target_os = "linux")]
 pub mod window;
 
 use clock::{HostClock, SessionClock};
