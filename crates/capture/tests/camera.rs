@@ -86,7 +86,7 @@ fn code(frame: &Frame) -> Option<u32> {
 /// Luma, Cb and Cr in the middle of the left edge and of the right one.
 fn edges(frame: &Frame) -> [[u8; 3]; 2] {
     let (picture, Size { width, height }) = (&frame.picture, frame.picture.size);
-    let (stride, middle) = (picture.stride, height as usize / 2 & !1);
+    let (stride, middle) = (picture.stride, height as usize / 4 * 2);
     [2, width as usize - 4].map(|x| {
         let chroma = (height as usize + middle / 2) * stride + x;
         [picture.bytes[middle * stride + x], picture.bytes[chroma], picture.bytes[chroma + 1]]

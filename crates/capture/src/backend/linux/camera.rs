@@ -196,7 +196,9 @@ impl Camera {
         if now.0.saturating_sub(self.checked.0) >= CHECK {
             self.checked = now;
             // Who has a camera open keeps it, whatever its file says by now. We do not.
-            names::check(&self.path)?;
+            if names::is_denied(&self.path) {
+                return Err(Fault::Denied);
+            }
         }
         if let Some(taken) = self.stream.next(WAIT)?
             && self.take(taken, sink)?

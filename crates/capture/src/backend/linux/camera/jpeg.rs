@@ -1,7 +1,7 @@
 //! Motion-JPEG: each picture a JPEG of its own, read as it was written, without a detour over red, green and blue.
 //!
 //! Owns: what cameras make of JPEG. Many leave out the Huffman tables, which the standard suggests and everybody knows;
-//! some send pictures that end in the middle. Pure; tested below on pictures that another encoder wrote.
+//! some leave out the mark of the end; and some pictures do end in the middle, which must not be shown. Pure; tested below on pictures that another encoder wrote.
 
 use super::convert::{Broken, Planes, mean};
 use model::Size;
@@ -16,8 +16,11 @@ const BLOCKS_MAX: usize = 2;
 
 /// An empty segment of AVI's kind of Motion-JPEG. A decoder that finds it fills in the tables that are missing.
 const KNOWN_TABLES: [u8; 18] = *b"\xff\xe0\x00\x10AVI1\0\0\0\0\0\0\0\0\0\0";
+/// After so many pictures without an end that is how this camera sends them.
+const HABIT: u32 = 5;
 const MARKERS: u8 = 0xff;
 const START: [u8; 2] = [0xff, 0xd8];
+const END: [u8; 2] = [0xff, 0xd9];
 const TABLES: u8 = 0xc4;
 const SCAN: u8 = 0xda;
 
@@ -25,6 +28,8 @@ const SCAN: u8 = 0xda;
 #[derive(Default)]
 pub(super) struct Jpeg {
     completed: Vec<u8>,
+    /// Pictures in turn that had no end.
+    endless: u32,
     /// A step of each component.
     rows: [Vec<u8>; 3],
 }
@@ -32,10 +37,14 @@ pub(super) struct Jpeg {
 impl Jpeg {
     /// Fills `target` with a picture that has this size.
     pub fn decode(&mut self, picture: &[u8], size: Size, target: &mut Planes<'_>) -> Result<(), Broken> {
-        let picture = match has_tables(picture) {
-            Some(true) => picture,
-            Some(false) => complete(picture, &mut self.completed),
-            None => return Err(Broken),
+        let (has_tables, has_end) = (has_tables(picture).ok_or(Broken)?, has_end(picture));
+        self.endless = if has_end { 0 } else { self.endless.saturating_add(1) };
+        if (1..=HABIT).contains(&self.endless) {
+            return Err(Broken);
+        }
+        let picture = match (has_tables, has_end) {
+            (true, true) => picture,
+            (has_tables, _) => complete(picture, has_tables, &mut self.completed),
         };
         let options =
             DecoderOptions::default().set_max_width(size.width as usize).set_max_height(size.height as usize);
@@ -172,12 +181,22 @@ fn has_tables(picture: &[u8]) -> Option<bool> {
     }
 }
 
-/// The picture with a word to the decoder to add them.
-fn complete<'a>(picture: &[u8], completed: &'a mut Vec<u8>) -> &'a [u8] {
+/// Whether nothing but padding comes after its end.
+fn has_end(picture: &[u8]) -> bool {
+    let end = picture.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    picture[..end].ends_with(&END)
+}
+
+/// The picture with its end, and with a word to the decoder to fill in its tables.
+fn complete<'a>(picture: &[u8], has_tables: bool, completed: &'a mut Vec<u8>) -> &'a [u8] {
     completed.clear();
     completed.extend(START);
-    completed.extend(KNOWN_TABLES);
+    if !has_tables {
+        completed.extend(KNOWN_TABLES);
+    }
     completed.extend(&picture[START.len()..]);
+    // After another end this one is not looked at.
+    completed.extend(END);
     completed
 }
 
@@ -268,8 +287,8 @@ mod tests {
         let bare = bare(&whole);
         assert_eq!((has_tables(&whole), has_tables(&bare)), (Some(true), Some(false)));
         let mut jpeg = Jpeg::default();
-        assert_eq!(decode(&mut jpeg, &bare, size), decode(&mut Jpeg::default(), &whole, size));
-        assert_eq!(decode(&mut jpeg, &whole, size), decode(&mut jpeg, &bare, size));
+        let read = decode(&mut jpeg, &bare, size).unwrap();
+        assert!(decode(&mut Jpeg::default(), &whole, size) == Ok(read));
     }
 
     #[test]
@@ -277,12 +296,14 @@ mod tests {
         let size = Size::new(160, 120);
         let whole = encode(size, SamplingFactor::F_2_1, ColorType::Ycbcr);
         let mut jpeg = Jpeg::default();
-        for length in (0..whole.len() - 40).step_by(7) {
-            assert_eq!(decode(&mut jpeg, &whole[..length], size), Err(Broken), "{length} of {}", whole.len());
+        for length in (0..whole.len() - 2).step_by(7) {
+            assert!(decode(&mut jpeg, &whole[..length], size) == Err(Broken), "{length} of {}", whole.len());
+            assert!(decode(&mut jpeg, &whole, size).is_ok());
         }
+        let read = decode(&mut Jpeg::default(), &whole, size);
         let mut padded = whole.clone();
         padded.extend([0; 500]);
-        assert_eq!(decode(&mut jpeg, &padded, size), decode(&mut Jpeg::default(), &whole, size));
+        assert!(decode(&mut jpeg, &padded, size) == read, "some send all of their buffer");
         assert_eq!(
             decode(&mut jpeg, &whole, Size::new(160, 128)),
             Err(Broken),
@@ -292,12 +313,28 @@ mod tests {
     }
 
     #[test]
+    fn a_camera_may_never_mark_the_end() {
+        let size = Size::new(160, 120);
+        let whole = encode(size, SamplingFactor::F_2_1, ColorType::Ycbcr);
+        let (read, mut jpeg) = (decode(&mut Jpeg::default(), &whole, size), Jpeg::default());
+        let mut filled = whole.clone();
+        filled.extend([7; 50]);
+        for endless in [&whole[..whole.len() - 2], &filled] {
+            for _ in 0..HABIT {
+                assert!(decode(&mut jpeg, endless, size) == Err(Broken), "it may be that it was cut off");
+            }
+            assert!(decode(&mut jpeg, endless, size) == read);
+            assert!(decode(&mut jpeg, &whole, size) == read);
+        }
+    }
+
+    #[test]
     fn no_damage_makes_it_panic() {
         let size = Size::new(96, 64);
         let mut jpeg = Jpeg::default();
         for (sampling, seed) in [(SamplingFactor::F_2_1, 1_u32), (SamplingFactor::F_2_2, 77)] {
             let whole = encode(size, sampling, ColorType::Ycbcr);
-            let mut random = seed;
+            let (mut random, mut broken) = (seed, 0);
             for _ in 0..4000 {
                 let mut bytes = whole.clone();
                 for _ in 0..3 {
@@ -306,8 +343,9 @@ mod tests {
                     bytes[at] = (random >> 24) as u8;
                 }
                 // Some of it can be read, and some cannot.
-                let _ = decode(&mut jpeg, &bytes, size);
+                broken += u32::from(decode(&mut jpeg, &bytes, size).is_err());
             }
+            assert!(broken > 500, "{broken} of 4000 pictures were known to be broken");
             assert!(decode(&mut jpeg, &whole, size).is_ok());
         }
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use std::{
     ffi::CString,
-    fs, io,
+    fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -65,10 +65,10 @@ pub(super) fn find(name: &str) -> Result<PathBuf, Fault> {
     }
 }
 
-/// Whether its file may be opened now.
-pub(super) fn check(path: &Path) -> Result<(), Fault> {
-    let text = CString::new(path.as_os_str().as_bytes()).map_err(|_| Fault::Gone)?;
-    sys::may_use(&text).map_err(|error: io::Error| Fault::of(error, "look at"))
+/// Whether its file may not be opened any more. One that is gone is noticed elsewhere.
+pub(super) fn is_denied(path: &Path) -> bool {
+    let Ok(text) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    matches!(sys::may_use(&text).map_err(|error| Fault::of(error, "look at")), Err(Fault::Denied))
 }
 
 /// What the user can do about a file that may not be opened.

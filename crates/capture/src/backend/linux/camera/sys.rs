@@ -232,7 +232,8 @@ pub fn ask<T>(file: BorrowedFd<'_>, call: &Call<T>, argument: &mut T) -> io::Res
 pub fn may_use(path: &std::ffi::CStr) -> io::Result<()> {
     #[expect(unsafe_code, reason = "the standard library does not ask this")]
     // SAFETY: the path is a string that ends with a zero, and is only read.
-    let result = unsafe { libc::access(path.as_ptr(), libc::R_OK | libc::W_OK) };
+    let result =
+        unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::R_OK | libc::W_OK, libc::AT_EACCESS) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
