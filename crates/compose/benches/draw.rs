@@ -1,4 +1,4 @@
-//! What drawing costs: CPU per 1080p picture. `cargo bench -p spool-compose`.
+//! What drawing costs: CPU per 1080p picture. `cargo bench -p spool-compose --bench draw [PART OF A NAME]`.
 
 #![expect(clippy::unwrap_used, reason = "a bench ends where it fails")]
 
@@ -7,7 +7,7 @@ use model::{
     Rect, Scene, Shape, Size, Timestamp, TrackId,
 };
 use spool_compose::Compositor;
-use std::{fs, hint::black_box, sync::LazyLock, time::Instant};
+use std::{env, fs, hint::black_box, sync::LazyLock, time::Instant};
 
 const HD: Size = Size { width: 1920, height: 1080 };
 const HD720: Size = Size { width: 1280, height: 720 };
@@ -63,6 +63,9 @@ fn picture(format: PixelFormat, size: Size, seed: u32) -> Frame {
 
 /// Draws with a pointer on the screen, and with a camera if `inset` has one.
 fn bench(name: &str, canvas: Size, screen_damage: Damage, cursor_moves: bool, inset: Option<Inset>) {
+    if env::args().skip(1).any(|part| !part.starts_with('-') && !name.contains(&part)) {
+        return;
+    }
     // Several pictures, so that they come from memory as they do from a screen.
     let screens = (1..=8).map(|seed| picture(PixelFormat::Bgrx, HD, seed)).collect();
     let cameras = (1..=8).map(|seed| picture(PixelFormat::Nv12(Matrix::Bt601Full), HD720, seed)).collect();

@@ -139,7 +139,10 @@ fn random_layer(name: &str, canvas: Size, scaled: bool, random: &mut Random) -> 
         false => crop.size(),
     };
     let opacity = [1.0, 1.0, 0.5, 0.01, 0.0][random.below(5) as usize];
-    let place = Rect::new(x, y, size.width, size.height);
+    let place = match random.one_in(2) {
+        true => Rect::new(x & !1, y & !1, size.width.next_multiple_of(2), size.height.next_multiple_of(2)),
+        false => Rect::new(x, y, size.width, size.height),
+    };
     random_look(Layer { opacity, ..Layer::plain(track(name), crop, place) }, random)
 }
 

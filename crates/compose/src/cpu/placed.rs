@@ -43,7 +43,8 @@ pub(crate) struct Placed {
     mirrored: bool,
     /// None if source and canvas pixels are the same.
     scales: Option<Scales>,
-    /// For chroma at half the resolution, since the first picture that had it.
+    /// For chroma at half the resolution, since the first picture that had it: to half that of the canvas where the
+    /// place is even, since there it stays so.
     half: Option<Scales>,
     /// None where all of the place is drawn.
     outline: Option<Cover>,
@@ -121,7 +122,8 @@ impl Placed {
             (&self.half, source.map(|source| self.scales.is_some() && source.planes(self.crop).is_some()))
         {
             let half = Size::new(self.crop.width / 2, self.crop.height / 2);
-            self.half = Some(Scales::new(half, self.place.size()));
+            let (place, step) = (self.place.size(), self.chroma_step());
+            self.half = Some(Scales::new(half, Size::new(place.width / step, place.height / step)));
         }
         let now = source.and_then(|source| Some((shown(source), self.visible(source)?)));
         let before = std::mem::replace(&mut self.shown, now);
@@ -185,6 +187,7 @@ impl Placed {
         let columns = offset(rect.x, rect.right(), self.place.x);
         let Memory { unpacked, finished, rows: memory } = memory;
         let rows = self.rows(source, from, unpacked);
+        memory.begin();
         for y in rect.y..rect.bottom() {
             let row = y.abs_diff(self.place.y);
             let columns =
@@ -213,7 +216,7 @@ impl Placed {
         {
             let luma = Scaling { source: luma, first: (0, 0), across: &scales.across, down: &scales.down };
             let chroma = Scaling { source: chroma, first: (0, 0), across: &half.across, down: &half.down };
-            return Rows::Planes { matrix, luma, chroma };
+            return Rows::Planes { matrix, luma, chroma, step: self.chroma_step() };
         }
         let first = (from.x.abs_diff(self.crop.x), from.y.abs_diff(self.crop.y));
         let pixels = source.pixels(from, unpacked);
@@ -251,8 +254,12 @@ impl Placed {
         };
         let (columns, rows) =
             (offset(rect.x, rect.right(), self.crop.x), offset(rect.y, rect.bottom(), self.crop.y));
-        let halved = |range: Range<u32>| range.start / 2..range.end.div_ceil(2);
-        let far = self.on_canvas(half.across.reached_by(halved(columns)), half.down.reached_by(halved(rows)));
+        let step = self.chroma_step();
+        let reached = |taps: &Taps, range: Range<u32>| {
+            let reached = taps.reached_by(range.start / 2..range.end.div_ceil(2));
+            reached.start * step..reached.end * step
+        };
+        let far = self.on_canvas(reached(&half.across, columns), reached(&half.down, rows));
         near.into_iter().chain(far).reduce(Rect::union)
     }
 
@@ -287,6 +294,12 @@ impl Placed {
         let needed =
             Rect::new(columns.start as i32, rows.start as i32, columns.len() as u32, rows.len() as u32);
         needed.shifted(self.crop.x, self.crop.y)
+    }
+
+    /// Pixels of the canvas, across and down, that are given one value of chroma.
+    fn chroma_step(&self) -> u32 {
+        let Rect { x, y, width, height } = self.place;
+        if (x | y) & 1 == 0 && (width | height) & 1 == 0 { 2 } else { 1 }
     }
 
     /// From columns as they are seen to columns as they are made, and back.

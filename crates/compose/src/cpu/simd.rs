@@ -3,7 +3,8 @@
 
 /// Defines a function twice: for any processor, and on x86-64 also for one with AVX2, taken where there is one.
 macro_rules! fast {
-    (fn $name:ident $(<const $n:ident: $nt:ty>)? ($($arg:ident: $type:ty),* $(,)?) $body:block) => {
+    ($(#[$doc:meta])* fn $name:ident $(<const $n:ident: $nt:ty>)? ($($arg:ident: $type:ty),* $(,)?) $body:block) => {
+        $(#[$doc])*
         fn $name $(<const $n: $nt>)? ($($arg: $type),*) {
             #[inline(always)]
             fn portable $(<const $n: $nt>)? ($($arg: $type),*) $body

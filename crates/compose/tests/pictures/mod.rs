@@ -87,10 +87,12 @@ fn reference(canvas: Size, scene: &Scene, frames: &mut dyn Frames) -> Vec<[f64; 
 fn layer_pixel(layer: &Layer, frame: &Frame, x: i32, y: i32) -> [f64; 4] {
     let (place, crop) = (layer.place.size(), layer.crop.size());
     let x = if layer.mirrored { place.width as i32 - 1 - x } else { x };
+    // A value of chroma is of two by two pixels, in the source and on the canvas.
     let sum = |part: u32, value: &dyn Fn(i32, i32) -> [f64; 4]| {
         let mut sum = [0.0; 4];
-        for (row, by_row) in shares(y, crop.height / part, place.height) {
-            for (column, by_column) in shares(x, crop.width / part, place.width) {
+        let (x, y) = (x / part as i32, y / part as i32);
+        for (row, by_row) in shares(y, crop.height / part, place.height / part) {
+            for (column, by_column) in shares(x, crop.width / part, place.width / part) {
                 let value = value(column, row);
                 (0..4).for_each(|c| sum[c] += value[c] * by_row * by_column);
             }
