@@ -131,13 +131,12 @@ impl Keeper {
                 let _ = answer.send(Err(fault.into_error(&self.id)));
                 return;
             }
-            if let Some(reason) = fault.ends_with(self.token.is_some()) {
-                sink.report(SourceEvent::Ended { reason, message: fault.into_message() });
+            if fault.is_final(self.token.is_some()) {
+                sink.report(SourceEvent::Ended { reason: fault.reason(), message: fault.into_message() });
                 return;
             }
             if !std::mem::replace(&mut self.lost, true) {
-                let message = fault.into_message();
-                sink.report(SourceEvent::Lost { reason: LostReason::ServerGone, message });
+                sink.report(SourceEvent::Lost { reason: fault.reason(), message: fault.into_message() });
             }
             stop.wait(LOOK);
             if stop.is_set() {
@@ -187,15 +186,22 @@ enum Fault {
 }
 
 impl Fault {
-    /// Why it is not looked for any longer, if it is not. Without a token each look would be a question to the user:
+    /// Whether it is not looked for any longer. Without a token each look would be a question to the user:
     /// it is asked again only where that cannot be for nothing.
-    fn ends_with(&self, has_token: bool) -> Option<LostReason> {
+    fn is_final(&self, has_token: bool) -> bool {
         match self {
-            Self::Server(_) | Self::Lacks(_) => None,
-            Self::Denied(_) => Some(LostReason::Denied),
-            Self::Closed(_) => Some(LostReason::Closed),
-            Self::Failed(_) if has_token => None,
-            Self::Failed(_) => Some(LostReason::Failed),
+            Self::Server(_) | Self::Lacks(_) => false,
+            Self::Denied(_) | Self::Closed(_) => true,
+            Self::Failed(_) => !has_token,
+        }
+    }
+
+    fn reason(&self) -> LostReason {
+        match self {
+            Self::Server(_) | Self::Lacks(_) => LostReason::ServerGone,
+            Self::Denied(_) => LostReason::Denied,
+            Self::Closed(_) => LostReason::Closed,
+            Self::Failed(_) => LostReason::Failed,
         }
     }
 

@@ -120,7 +120,6 @@ struct Line {
     _core_listener: core::Listener,
     main: MainLoopRc,
     news: Rc<NewsDesk>,
-    fps: u32,
 }
 
 impl Line {
@@ -148,7 +147,7 @@ impl Line {
         };
         let stream = StreamRc::new(core, "spool", about).map_err(failed)?;
         let stream_listener = watch_stream(&stream, &news).map_err(failed)?;
-        let formats = offer::formats(fps, true);
+        let formats = offer::formats(fps);
         // Without what was allowed nothing else will do, a camera least of all.
         let flags = StreamFlags::AUTOCONNECT | StreamFlags::DONT_RECONNECT;
         stream
@@ -162,16 +161,7 @@ impl Line {
             _core_listener: core_listener,
             main,
             news,
-            fps,
         })
-    }
-
-    /// Takes shared memory alone from now on.
-    fn refuse_gpu(&self) {
-        let formats = offer::formats(self.fps, false);
-        if let Err(error) = self.stream.update_params(&mut offer::pods(&formats)) {
-            self.news.over(&format!("PipeWire: {error}"));
-        }
     }
 }
 
@@ -446,7 +436,7 @@ impl<'a> Receiver<'a> {
             }
             Err(why) => {
                 self.put_back();
-                return self.unreadable(&why, agreed, at).map(|()| true);
+                return self.unreadable(&why, at).map(|()| true);
             }
         };
         self.broken = 0;
@@ -479,13 +469,9 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    fn unreadable(&mut self, why: &str, agreed: Agreed, at: HostTime) -> Result<(), End> {
+    fn unreadable(&mut self, why: &str, at: HostTime) -> Result<(), End> {
         self.broken += 1;
         self.sink.push(at, SampleContent::Missed(1));
-        if agreed.is_dma && self.broken == 1 {
-            tracing::info!(why, "asking for pictures in shared memory");
-            self.line.refuse_gpu();
-        }
         if self.broken < BROKEN_MAX {
             return Ok(());
         }
