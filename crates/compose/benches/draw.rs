@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a bench ends where it fails")]
 
 use model::{
-    Color, Damage, Frame, Frames, Inset, Layout, Matrix, Pictured, PixelFormat, Planes, Point, PointerStyle,
-    Rect, Scene, Shape, Size, Timestamp, TrackId,
+    Annotation, Color, Damage, Drawing, Frame, Frames, InputEvent, Inset, Layout, Matrix, Pictured,
+    PixelFormat, Planes, Point, PointerStyle, Rect, Scene, Shape, Size, Timestamp, Tool, TrackId,
 };
-use spool_compose::Compositor;
+use spool_compose::{Compositor, Overlay};
 use std::{env, fs, hint::black_box, sync::LazyLock, time::Instant};
 
 const HD: Size = Size { width: 1920, height: 1080 };
@@ -84,6 +84,54 @@ fn bench(name: &str, canvas: Size, screen_damage: Damage, cursor_moves: bool, in
     println!("{name:40} {:7.3} ms", (cpu_ms() - start) / PICTURES as f64);
 }
 
+/// Draws lines, a box and words all over the screen; one of the lines may grow.
+fn bench_drawings(name: &str, screen_damage: &Damage, grows: bool) {
+    if env::args().skip(1).any(|part| !part.starts_with('-') && !name.contains(&part)) {
+        return;
+    }
+    let screens: Vec<_> = (1..=8).map(|seed| picture(PixelFormat::Bgrx, HD, seed)).collect();
+    let mut overlay = Overlay::default();
+    overlay.resize(HD);
+    let points = |end: i32| (0..end).map(|i| Point { x: 200 + i * 7, y: 500 + (i * 37) % 300 }).collect();
+    let drawing =
+        |id, tool, points| Drawing { id, tool, points, color: Color::WHITE, width: 6, fade_after_ms: None };
+    let corners = || vec![Point { x: 100, y: 100 }, Point { x: 1800, y: 1000 }];
+    let draw = |overlay: &mut Overlay, drawing| {
+        overlay.apply(&InputEvent::Annotation(Annotation::Draw(drawing)), Timestamp::ZERO);
+    };
+    draw(&mut overlay, drawing(1, Tool::Rectangle, corners()));
+    draw(&mut overlay, drawing(2, Tool::Arrow, corners()));
+    draw(&mut overlay, drawing(3, Tool::Pen, points(200)));
+    let scene = scene(HD, None);
+    let mut compositor = Compositor::new(HD).unwrap();
+    let mut start = cpu_ms();
+    for step in 0..PICTURES as usize + 10 {
+        if step == 10 {
+            start = cpu_ms();
+        }
+        if grows {
+            draw(&mut overlay, drawing(3, Tool::Pen, points(step as i32 + 2)));
+        }
+        let serial = step as u64 + 2;
+        let screen =
+            Frame { serial, since: serial - 1, damage: screen_damage.clone(), ..screens[step % 8].clone() };
+        let mut sheet = Sheet { screen, overlay: &mut overlay };
+        black_box(compositor.render(&scene, Timestamp::ZERO, &mut sheet).unwrap());
+    }
+    println!("{name:40} {:7.3} ms", (cpu_ms() - start) / PICTURES as f64);
+}
+
+struct Sheet<'a> {
+    screen: Frame,
+    overlay: &'a mut Overlay,
+}
+
+impl Frames for Sheet<'_> {
+    fn frame(&mut self, track: &TrackId, at: Timestamp) -> Option<Frame> {
+        if track.as_str() == "cursor" { self.overlay.drawings(at) } else { Some(self.screen.clone()) }
+    }
+}
+
 fn scene(canvas: Size, inset: Option<Inset>) -> Scene {
     let pictured = |track: &str, size| Pictured { track: track.parse().unwrap(), size };
     let camera = inset.map(|_| pictured("camera", HD720));
@@ -118,6 +166,8 @@ fn main() {
     bench("to 720p, pointer moves", HD720, nothing.clone(), true, None);
     bench("to 480p, all damaged", Size::new(852, 480), Damage::All, false, None);
     bench("to 1600x900, all damaged", Size::new(1600, 900), Damage::All, false, None);
+    bench_drawings("a line that grows", &nothing, true);
+    bench_drawings("drawings, all damaged", &Damage::All, false);
     let circle = Inset::default();
     let plain = Inset { shape: Shape::Rectangle, border: 0.0, mirrored: false, ..circle };
     bench("camera 480x270, nothing else", HD, nothing.clone(), false, Some(plain));

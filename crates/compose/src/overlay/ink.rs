@@ -53,25 +53,28 @@ impl Ink {
     /// The smallest rectangle outside of which both cover the same.
     pub(super) fn difference(&self, other: &Self) -> Option<Rect> {
         let all = self.bounds.union(other.bounds);
-        (all.y..all.bottom()).filter_map(|y| self.row_difference(other, all, y)).reduce(Rect::union)
+        let (mut own, mut others) = (vec![0; all.width as usize], vec![0; all.width as usize]);
+        let row_difference = |y: i32| {
+            self.copy_row(all, y, &mut own);
+            other.copy_row(all, y, &mut others);
+            if own == others {
+                return None;
+            }
+            let mut differs = own.iter().zip(&others).map(|(own, other)| own != other);
+            let first = differs.position(|differs| differs)?;
+            let more = differs.rposition(|differs| differs).map_or(0, |more| more + 1);
+            Some(Rect::new(all.x.saturating_add_unsigned(first as u32), y, more as u32 + 1, 1))
+        };
+        (all.y..all.bottom()).filter_map(row_difference).reduce(Rect::union)
     }
 
-    fn row_difference(&self, other: &Self, all: Rect, y: i32) -> Option<Rect> {
-        let line = Rect::new(all.x, y, all.width, 1);
-        let (own, others) = (self.bounds.intersect(line), other.bounds.intersect(line));
-        let slice =
-            |ink: &'_ Self, part: Option<Rect>| part.map(|part| ink.row(part.x, y, part.width).to_vec());
-        if own == others && slice(self, own) == slice(other, others) {
-            return None;
+    /// The row `y` of `all`, which is as wide as `out`.
+    fn copy_row(&self, all: Rect, y: i32, out: &mut [u8]) {
+        out.fill(0);
+        if let Some(part) = self.bounds.intersect(Rect::new(all.x, y, all.width, 1)) {
+            let at = part.x.abs_diff(all.x) as usize;
+            out[at..at + part.width as usize].copy_from_slice(self.row(part.x, y, part.width));
         }
-        let differs = |x: &i32| self.at(*x, y) != other.at(*x, y);
-        let first = (all.x..all.right()).find(differs)?;
-        let last = (first..all.right()).rfind(differs)?;
-        Some(Rect::new(first, y, first.abs_diff(last) + 1, 1))
-    }
-
-    fn at(&self, x: i32, y: i32) -> u8 {
-        self.bounds.intersect(Rect::new(x, y, 1, 1)).map_or(0, |_| self.row(x, y, 1)[0])
     }
 }
 

@@ -17,6 +17,8 @@ const BLOCK: u32 = 128;
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
     seen: Vec<Seen>,
+    /// Over what.
+    picture: Option<Size>,
     frame: Option<Frame>,
     serial: u64,
 }
@@ -39,11 +41,12 @@ impl Sheet {
         source: &mut impl Source,
     ) -> Option<Frame> {
         let before = std::mem::replace(&mut self.seen, seen);
+        let is_resized = self.picture.replace(picture) != Some(picture);
         let cover = cover(&self.seen, picture);
         let old = self.frame.take();
         let cover = cover?;
         let (mut bytes, damage) = match old {
-            Some(old) if area(&old) == cover && is_same_order(&before, &self.seen) => {
+            Some(old) if !is_resized && area(&old) == cover && is_same_order(&before, &self.seen) => {
                 let damage = damage(&before, &self.seen, cover, source);
                 if damage.is_empty() {
                     self.frame = Some(old.clone());
