@@ -126,6 +126,32 @@ mod tests {
     }
 
     #[test]
+    fn two_readers_may_each_draw_one_picture_and_hold_the_next() {
+        let mut pool = Pool::new(100);
+        let next = |pool: &mut Pool<_>| take(pool).map(|blank| pool.lend(blank)).expect("there is memory");
+        let mut readers = [[next(&mut pool), next(&mut pool)], [next(&mut pool), next(&mut pool)]];
+        for step in 0..100 {
+            // Each goes on when it likes: one at every picture, the other at each third.
+            let picture = next(&mut pool);
+            readers[0] = [readers[0][1].clone(), picture.clone()];
+            if step % 3 == 0 {
+                readers[1] = [readers[1][1].clone(), picture];
+            }
+        }
+    }
+
+    #[test]
+    fn quick_readers_take_little_memory() {
+        let mut pool = Pool::new(100);
+        for _ in 0..100 {
+            let (drawn, waiting) = (take(&mut pool), take(&mut pool));
+            drop(drawn.map(|blank| pool.lend(blank)));
+            drop(waiting.map(|blank| pool.lend(blank)));
+        }
+        assert_eq!(pool.stale.len(), 2);
+    }
+
+    #[test]
     fn readers_that_keep_all_get_no_more() {
         let mut pool = Pool::new(100);
         let mut kept = Vec::new();

@@ -138,6 +138,30 @@ fn a_window_is_whole_when_covered_and_beyond_the_edge() {
 }
 
 #[test]
+fn what_is_within_a_window_is_part_of_it() {
+    on_xvfb("what_is_within_a_window_is_part_of_it", || {
+        let painter = Painter::connect();
+        let pane = Pane::open(&painter, PLACE);
+        let within = Rect::new(20, 30, 50, 40);
+        let button = pane.open_within(within);
+        let listener = Listener::new();
+        let _capture = listener.open(&*native(), &pane.id(), FPS);
+        let mut canvas = Canvas::default();
+        for color in [0x10_2030, 0x40_5060, 0x70_8090] {
+            button.paint(color);
+            let frame = listener.picture("source", |frame| {
+                let early = canvas.apply(frame);
+                assert_eq!(early, [], "what changed within it is named");
+                let row = 35 * frame.picture.stride;
+                frame.picture.bytes[row + 4 * 69..][..3] == color.to_le_bytes()[..3]
+            });
+            let white = &frame.picture.bytes[35 * frame.picture.stride + 4 * 70..][..3];
+            assert_eq!(white, [0xff; 3], "beside it nothing changed");
+        }
+    });
+}
+
+#[test]
 fn a_window_may_change_its_size() {
     on_xvfb("a_window_may_change_its_size", || {
         let painter = Painter::connect();

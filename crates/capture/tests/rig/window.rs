@@ -33,6 +33,15 @@ impl<'a> Pane<'a> {
 
     /// The same, with this depth and width of border.
     pub fn open_with(painter: &'a Painter, area: Rect, depth: u8, border: u16) -> Self {
+        Self::open_on(painter, painter.root, area, depth, border)
+    }
+
+    /// Opens one within another.
+    pub fn open_within(&self, area: Rect) -> Self {
+        Self::open_on(self.painter, self.window, area, 24, 0)
+    }
+
+    fn open_on(painter: &'a Painter, parent: xproto::Window, area: Rect, depth: u8, border: u16) -> Self {
         let server = &painter.server;
         let screen = &server.setup().roots[0];
         let visuals = screen.allowed_depths.iter().find(|known| known.depth == depth).unwrap();
@@ -49,7 +58,7 @@ impl<'a> Pane<'a> {
         let (width, height) = (area.width.try_into().unwrap(), area.height.try_into().unwrap());
         let class = WindowClass::INPUT_OUTPUT;
         let made = server
-            .create_window(depth, window, painter.root, x, y, width, height, border, class, visual, &how)
+            .create_window(depth, window, parent, x, y, width, height, border, class, visual, &how)
             .unwrap();
         made.check().unwrap();
         server.create_gc(context, window, &CreateGCAux::new()).unwrap().check().unwrap();

@@ -106,10 +106,10 @@ impl Source {
         loop {
             screen.set_patience(Patience::Watched(stop.clone(), sink.clone()));
             let Err(fault) = self.look_at(&mut screen, stop, sink) else { return };
-            screen.let_go(sink);
             if stop.is_set() {
                 return;
             }
+            screen.let_go(sink);
             let found = if self.is_final(&fault) {
                 Err(fault)
             } else {

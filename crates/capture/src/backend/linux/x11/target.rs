@@ -188,11 +188,13 @@ fn follow(display: &Display, window: xproto::Window) -> Result<xproto::Window, F
     for _ in 0..DEPTH_MAX {
         // If it went away since, the next question says so.
         display.server.change_window_attributes(top, &told)?.ignore_error();
-        let parent = display.server.query_tree(top)?.reply()?.parent;
-        if parent == display.root || parent == x11rb::NONE {
-            return Ok(top);
+        match display.server.query_tree(top)?.reply().map_err(Fault::from) {
+            Ok(tree) if tree.parent == display.root || tree.parent == x11rb::NONE => return Ok(top),
+            Ok(tree) => top = tree.parent,
+            // A window manager took its frame away, and not the window.
+            Err(Fault::NoWindow) if top != window => top = window,
+            Err(fault) => return Err(fault),
         }
-        top = parent;
     }
     Err(Fault::Lacks("the window lies too deep within others".to_owned()))
 }
