@@ -35,6 +35,9 @@ pub struct Drawn {
 }
 
 /// Draws scenes. Same scene and same frames, same picture; what it keeps from one to the next only saves work.
+///
+/// Takes memory for the picture, a tile, the pixels of one source that a tile needs, and tables: for each layer a few
+/// numbers for each of its rows and columns, and for each pixel at its edge.
 #[derive(Debug)]
 pub struct Compositor {
     canvas: Size,

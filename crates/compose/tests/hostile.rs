@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use model::{
-    Color, Damage, Frame, Frames, Layer, Matrix, PixelFormat, Planes, Point, Rect, Scene, Size, Timestamp,
-    TrackId,
+    Border, Color, Damage, Frame, Frames, Layer, Matrix, Outline, PixelFormat, Planes, Point, Rect, Scene,
+    Size, Timestamp, TrackId,
 };
 use spool_compose::{Compositor, RenderError};
 
@@ -165,4 +165,25 @@ fn damage_that_cannot_be_is_clipped() {
     let canvas = Rect::whole(CANVAS);
     assert!(drawn.damage.iter().all(|&rect| rect.intersect(canvas) == Some(rect)), "{drawn:?}");
     assert!(drawn.damage.contains(&Rect::new(62, 46, 2, 2)) || drawn.damage.contains(&canvas));
+}
+
+#[test]
+fn outlines_and_borders_of_any_size_fit() {
+    let sides = [0, 1, 2, 7, 64, 1 << 15];
+    for (width, height) in sides.into_iter().flat_map(|width| sides.map(|height| (width, height))) {
+        for outline in [
+            Outline::Rectangle,
+            Outline::Ellipse,
+            Outline::Rounded { radius: 0 },
+            Outline::Rounded { radius: u32::MAX },
+        ] {
+            for border in [0, 1, 40, u32::MAX] {
+                let border = Some(Border { width: border, color: Color::WHITE });
+                let place = Rect::new(-3, -3, width, height);
+                let layer =
+                    Layer { outline, border, mirrored: true, ..layer(place, Rect::whole(CANVAS), 0.9) };
+                render(&scene(vec![layer]), good()).unwrap();
+            }
+        }
+    }
 }
