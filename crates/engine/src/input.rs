@@ -99,7 +99,7 @@ impl InputTrack {
             self.advance(at)?;
             self.write(at, &events)?;
         }
-        events.iter().for_each(|event| self.state.apply(event));
+        events.iter().for_each(|event| self.state.apply(event, at));
         Ok(())
     }
 

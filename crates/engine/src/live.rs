@@ -2,7 +2,7 @@
 
 use crate::sources;
 use capture::Viewer;
-use compose::Overlay;
+use compose::{Effects, Overlay};
 use model::{Frame, Frames, Layout, Size, Timestamp, TrackId};
 use std::collections::HashMap;
 
@@ -68,7 +68,22 @@ impl LiveFrames {
 
     /// What is drawn over the pictures looks like this from now on.
     pub(crate) fn set_style(&mut self, layout: &Layout) {
-        self.overlay.set_style(layout.pointer);
+        self.overlay.set_style(layout.pointer, layout.keys);
+    }
+
+    /// How much is drawn over the pictures.
+    pub(crate) fn set_effects(&mut self, effects: Effects) {
+        self.overlay.set_effects(effects);
+    }
+
+    /// The main picture has this size from now on.
+    pub(crate) fn resize(&mut self, size: Size) {
+        self.overlay.resize(size);
+    }
+
+    /// When what is drawn over the pictures changes by itself.
+    pub(crate) fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
+        self.overlay.next_change(after)
     }
 }
 
@@ -76,7 +91,7 @@ impl Frames for LiveFrames {
     fn frame(&mut self, track: &TrackId, at: Timestamp) -> Option<Frame> {
         match track.as_str() {
             "pointer" => self.overlay.pointer(at),
-            "drawings" => None,
+            "drawings" => self.overlay.drawings(at),
             _ => {
                 let slot = self.slots.get_mut(track)?;
                 slot.drawn = true;

@@ -13,7 +13,7 @@ use crate::{
 };
 use capture::Viewer;
 use codec::{Speed, VideoConfig, VideoEncoder};
-use compose::Compositor;
+use compose::{Compositor, Effects};
 use crossbeam_channel::TryRecvError;
 use media::{ChunkPolicy, Chunker};
 use model::{Gap, GapReason, Layout, Pictured, Rect, Scene, Size, Span, Timestamp, TrackId};
@@ -92,6 +92,8 @@ pub(crate) struct PictureTrack {
     viewer: Viewer,
     sources: Vec<TrackId>,
     live: LiveFrames,
+    /// The size of the main source's pictures.
+    main: Option<Size>,
     /// The scene, and the sizes of the sources' pictures that it is made for.
     scene: Option<(Vec<Option<Size>>, Scene)>,
     line: Option<Line>,
@@ -101,6 +103,8 @@ pub(crate) struct PictureTrack {
     /// When the newest picture that is not encoded yet was seen.
     pending: Option<Timestamp>,
     last: Option<Timestamp>,
+    /// The instant that was drawn last, whether or not anything was different then.
+    drawn: Option<Timestamp>,
     /// Nothing is shown before this: where the recording went on after a pause.
     floor: Timestamp,
     paused: bool,
@@ -122,6 +126,7 @@ impl PictureTrack {
             link,
             viewer,
             live,
+            main: None,
             scene: None,
             line: None,
             chunker: None,
@@ -129,6 +134,7 @@ impl PictureTrack {
             pressure,
             pending: None,
             last: None,
+            drawn: None,
             floor: Timestamp::ZERO,
             paused: false,
             frames: FrameCounts::default(),
@@ -216,8 +222,16 @@ impl PictureTrack {
         }
         if self.pending.is_some() {
             deadline = deadline.min(self.earliest());
+        } else if let Some(change) = self.changes_by_itself() {
+            deadline = deadline.min(change.max(self.earliest()));
         }
         deadline
+    }
+
+    /// When something drawn over the pictures looks different though nothing came: it fades, spreads or hides.
+    fn changes_by_itself(&self) -> Option<Timestamp> {
+        let drawn = self.drawn.filter(|_| matches!(self.plan.show, Show::Program { .. }))?;
+        self.live.next_change(drawn)
     }
 
     /// Before this no other picture is encoded, or there would be more than the ceiling allows.
@@ -227,6 +241,9 @@ impl PictureTrack {
 
     /// Encodes what changed, or what is due although nothing changed.
     fn picture(&mut self, now: Timestamp) -> Result<(), EngineError> {
+        if self.pending.is_none() {
+            self.pending = self.changes_by_itself().filter(|&change| change <= now);
+        }
         if let Some(at) = self.pending
             && at.max(now) >= self.earliest()
         {
@@ -249,6 +266,7 @@ impl PictureTrack {
         self.fit(at)?;
         let (Some(line), Some((_, scene))) = (&mut self.line, &self.scene) else { return Ok(()) };
         let drawn = line.compositor.render(scene, at, &mut self.live)?;
+        self.drawn = Some(at);
         let keyframe = self.cadence.needs_keyframe(at);
         if drawn.damage.is_empty() && !repeat && !keyframe {
             self.frames.unchanged += 1;
@@ -273,6 +291,7 @@ impl PictureTrack {
             return;
         }
         let relief = self.pressure.relief();
+        self.live.set_effects(if relief.essential_only { Effects::Essential } else { Effects::All });
         let message = relief.describe(&before, self.plan.fps);
         self.link.say(Input::Relieved {
             track: self.link.track.clone(),
@@ -288,7 +307,8 @@ impl PictureTrack {
         let Some(Some(main)) = sizes.first().copied() else { return Ok(()) };
         let canvas = main.fit_even(Size::new(self.plan.quality.width, self.plan.quality.height));
         if self.scene.as_ref().is_none_or(|(known, _)| *known != sizes) {
-            if self.scene.as_ref().is_none_or(|(known, _)| known[0] != sizes[0]) {
+            if self.main.replace(main) != Some(main) {
+                self.live.resize(main);
                 self.link.say(Input::Sized { track: self.link.track.clone(), size: main, at });
             }
             self.scene = Some((sizes.clone(), self.compose(canvas, &sizes)));
