@@ -1,7 +1,7 @@
 //! A store with ten minutes of 1080p60 in it, made by the code that makes real ones.
 
 use anyhow::{Context, Result};
-use codec::{AudioConfig, AudioEncoder, Speed, VideoConfig, VideoEncoder};
+use codec::{AudioCodec, AudioConfig, AudioEncoder, Speed, VideoCodec, VideoConfig, VideoEncoder};
 use media::{ChunkPolicy, Chunker};
 use model::{
     CodecConfig, Mode, Nv12, Packet, RecordingId, Retention, SessionId, SessionMeta, SessionState, Size,
@@ -92,8 +92,14 @@ fn meta(id: SessionId, recording: RecordingId) -> SessionMeta {
 
 /// Noise that drifts over a gradient: as many bits a second as a lively screen.
 fn pictures() -> Result<(CodecConfig, Vec<Packet>)> {
-    let config =
-        VideoConfig { size: SIZE, fps: FPS, crf: 23.0, max_bitrate: 6_000_000, speed: Speed::Ultrafast };
+    let config = VideoConfig {
+        codec: VideoCodec::H264,
+        size: SIZE,
+        fps: FPS,
+        crf: 23.0,
+        max_bitrate: 6_000_000,
+        speed: Speed::Ultrafast,
+    };
     let mut encoder = VideoEncoder::open(&config)?;
     let (width, height) = (SIZE.width as usize, SIZE.height as usize);
     let texture = texture(width * height);
@@ -141,7 +147,12 @@ fn texture(length: usize) -> Vec<u8> {
 /// A tone of a whole number of packets, so that it can be repeated.
 fn sound() -> Result<(CodecConfig, Vec<Packet>)> {
     const RATE: u32 = 48_000;
-    let mut encoder = AudioEncoder::open(&AudioConfig { rate: RATE, channels: 2, bitrate: 128_000 })?;
+    let mut encoder = AudioEncoder::open(&AudioConfig {
+        codec: AudioCodec::Aac,
+        rate: RATE,
+        channels: 2,
+        bitrate: 128_000,
+    })?;
     let samples = LOOP_SECONDS * RATE;
     let wave = |n: u32| (f64::from(n) * 440.0 / f64::from(RATE) * std::f64::consts::TAU).sin() as f32 * 0.5;
     let tone: Vec<f32> = (0..samples).flat_map(|n| [wave(n); 2]).collect();

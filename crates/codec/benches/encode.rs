@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench ends where it fails")]
 
 use model::{Nv12, Size, Timestamp};
-use spool_codec::{AudioConfig, AudioEncoder, Speed, VideoConfig, VideoEncoder};
+use spool_codec::{AudioCodec, AudioConfig, AudioEncoder, Speed, VideoCodec, VideoConfig, VideoEncoder};
 use std::{env, fs, time::Instant};
 
 const HD: Size = Size { width: 1920, height: 1080 };
@@ -35,7 +35,8 @@ fn noise(seed: u32) -> Vec<u8> {
 }
 
 fn bench(name: &str, speed: Speed, pictures: &[Vec<u8>]) {
-    let config = VideoConfig { size: HD, fps: 30, crf: 23.0, max_bitrate: 16_000_000, speed };
+    let config =
+        VideoConfig { codec: VideoCodec::H264, size: HD, fps: 30, crf: 23.0, max_bitrate: 16_000_000, speed };
     let mut encoder = VideoEncoder::open(&config).unwrap();
     let (start, mut bytes) = (cpu_ms(), 0);
     for step in 0..PICTURES {
@@ -51,7 +52,7 @@ fn bench(name: &str, speed: Speed, pictures: &[Vec<u8>]) {
 }
 
 fn bench_sound() {
-    let config = AudioConfig { rate: 48_000, channels: 2, bitrate: 160_000 };
+    let config = AudioConfig { codec: AudioCodec::Aac, rate: 48_000, channels: 2, bitrate: 160_000 };
     let mut encoder = AudioEncoder::open(&config).unwrap();
     let second: Vec<f32> =
         (0..96_000).map(|i| (i as f32 * 0.05).sin() * 0.3 + (i as f32 * 0.31).sin() * 0.2).collect();

@@ -1,12 +1,14 @@
-//! Sound to AAC-LC, through FFmpeg's own encoder.
+//! Sound to AAC-LC, through FFmpeg's own encoder, or to Opus, through libopus.
 
 use crate::{CodecError, ffmpeg};
-use ffmpeg_next::{ChannelLayout, Packet as Encoded, codec, encoder, format::Sample, format::sample, frame};
+use ffmpeg_next::{
+    ChannelLayout, Dictionary, Packet as Encoded, codec, encoder, format::Sample, format::sample, frame,
+};
 use model::{CodecConfig, Packet, Timestamp};
 use std::{collections::VecDeque, time::Duration};
 
-const AAC: &str = "aac";
-const AAC_PACKAGE: &str = "an FFmpeg with its own AAC encoder (Debian: libavcodec59)";
+/// The rate that Opus counts in, whatever it is given.
+const OPUS_RATE: u32 = 48_000;
 /// The sampling frequencies of ISO/IEC 14496-3.
 const RATES: [u32; 12] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000];
@@ -14,10 +16,21 @@ const RATES: [u32; 12] =
 /// lips and words part.
 const SLIP_MAX: Duration = Duration::from_millis(20);
 
+/// What sound is encoded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AudioCodec {
+    /// AAC-LC, by FFmpeg itself: for recording.
+    Aac,
+    /// Opus, by libopus: for WebM.
+    Opus,
+}
+
 /// How sound is to be encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AudioConfig {
-    /// Samples a second, per channel; one of the rates of ISO/IEC 14496-3.
+    /// What to encode it as.
+    pub codec: AudioCodec,
+    /// Samples a second, per channel; one of the rates of ISO/IEC 14496-3, and 48,000 for Opus.
     pub rate: u32,
     /// 1 or 2.
     pub channels: u16,
@@ -25,7 +38,7 @@ pub struct AudioConfig {
     pub bitrate: u32,
 }
 
-/// An open AAC encoder. Its first packet is its priming and comes before the first sample pushed; packets follow
+/// An open encoder. Its first packet is its priming and comes before the first sample pushed; packets follow
 /// each other without a hole and each is a keyframe.
 pub struct AudioEncoder {
     /// None once it has failed or finished.
@@ -50,34 +63,38 @@ impl AudioEncoder {
     pub fn open(audio: &AudioConfig) -> Result<Self, CodecError> {
         check(audio)?;
         let invalid = |why: String| CodecError::InvalidConfig { what: describe(audio), why };
-        let aac = ffmpeg::find(AAC, AAC_PACKAGE)?;
-        let mut context = codec::Context::new_with_codec(aac)
+        let (name, package) = library(audio.codec);
+        let library = ffmpeg::find_encoder(name, package)?;
+        let mut context = codec::Context::new_with_codec(library)
             .encoder()
             .audio()
             .map_err(CodecError::failed("opening the audio encoder"))?;
         context.set_rate(audio.rate as i32);
-        context.set_format(Sample::F32(sample::Type::Planar));
+        context.set_format(layout_in_memory(audio.codec));
         context.set_channel_layout(layout(audio));
         context.set_bit_rate(audio.bitrate as usize);
         context.set_time_base((1, audio.rate as i32));
         context.set_flags(codec::Flags::GLOBAL_HEADER);
-        let encoder = context
-            .open_as_with(aac, ffmpeg::options(&[("aac_coder", coder(audio))]))
-            .map_err(|error| invalid(error.to_string()))?;
+        let encoder =
+            context.open_as_with(library, options(audio)).map_err(|error| invalid(error.to_string()))?;
         let frame_size = encoder.frame_size() as usize;
         let priming = ffmpeg::initial_padding(&encoder);
-        let asc = ffmpeg::extradata(&encoder);
-        if frame_size == 0 || asc.is_empty() {
+        let extradata = ffmpeg::extradata(&encoder);
+        if frame_size == 0 || extradata.is_empty() {
             return Err(invalid("the encoder gave no configuration".into()));
         }
-        let AudioConfig { rate, channels, bitrate } = *audio;
+        let AudioConfig { rate, channels, bitrate, .. } = *audio;
+        let config = match audio.codec {
+            AudioCodec::Aac => CodecConfig::Aac { rate, channels, asc: extradata, priming, bitrate },
+            AudioCodec::Opus => CodecConfig::Opus { rate, channels, priming, bitrate },
+        };
         Ok(Self {
             encoder: Some(encoder),
-            config: CodecConfig::Aac { rate, channels, asc, priming, bitrate },
+            config,
             audio: *audio,
             frame_size,
             priming: i64::from(priming),
-            pending: Vec::with_capacity(frame_size * usize::from(channels)),
+            pending: Vec::with_capacity(frame_size * usize::from(audio.channels)),
             start: None,
             pushed: 0,
             sent: 0,
@@ -154,17 +171,24 @@ impl AudioEncoder {
     fn send_pending(&mut self) -> Result<(), CodecError> {
         let encoder = self.encoder.as_mut().ok_or_else(closed)?;
         let channels = usize::from(self.audio.channels);
-        let format = Sample::F32(sample::Type::Planar);
+        let format = layout_in_memory(self.audio.codec);
         let mut frame = frame::Audio::new(format, self.frame_size, layout(&self.audio));
-        if frame.planes() != channels {
+        let planes = if frame.is_planar() { channels } else { 1 };
+        if frame.planes() != planes {
             return Err(CodecError::Failed { operation: "encoding sound", why: "no memory".into() });
         }
-        for channel in 0..channels {
-            let plane = frame.plane_mut::<f32>(channel);
-            for (to, from) in plane.iter_mut().zip(self.pending.chunks_exact(channels)) {
-                // FFmpeg's encoder fails on what is not a number or far beyond full scale, and neither must end the
-                // track.
-                *to = if from[channel].is_nan() { 0.0 } else { from[channel].clamp(-1.0, 1.0) };
+        // FFmpeg's encoder fails on what is not a number or far beyond full scale, and neither must end the track.
+        let sane = |sample: f32| if sample.is_nan() { 0.0 } else { sample.clamp(-1.0, 1.0) };
+        if frame.is_planar() {
+            for channel in 0..channels {
+                let plane = frame.plane_mut::<f32>(channel);
+                for (to, from) in plane.iter_mut().zip(self.pending.chunks_exact(channels)) {
+                    *to = sane(from[channel]);
+                }
+            }
+        } else {
+            for (to, from) in frame.data_mut(0).chunks_exact_mut(4).zip(&self.pending) {
+                to.copy_from_slice(&sane(*from).to_ne_bytes());
             }
         }
         self.pending.clear();
@@ -203,7 +227,30 @@ fn closed() -> CodecError {
 }
 
 fn describe(audio: &AudioConfig) -> String {
-    format!("sound of {} Hz, {} channels, {} b/s", audio.rate, audio.channels, audio.bitrate)
+    format!("encode sound of {} Hz, {} channels, {} b/s", audio.rate, audio.channels, audio.bitrate)
+}
+
+/// FFmpeg's name of the encoder, and what brings it.
+fn library(codec: AudioCodec) -> (&'static str, &'static str) {
+    match codec {
+        AudioCodec::Aac => ("aac", "an FFmpeg with its own AAC encoder (Debian: libavcodec59)"),
+        AudioCodec::Opus => ("libopus", "an FFmpeg with libopus (Debian: libavcodec59)"),
+    }
+}
+
+/// How the encoder takes samples.
+fn layout_in_memory(codec: AudioCodec) -> Sample {
+    match codec {
+        AudioCodec::Aac => Sample::F32(sample::Type::Planar),
+        AudioCodec::Opus => Sample::F32(sample::Type::Packed),
+    }
+}
+
+fn options(audio: &AudioConfig) -> Dictionary<'static> {
+    match audio.codec {
+        AudioCodec::Aac => ffmpeg::options(&[("aac_coder", coder(audio))]),
+        AudioCodec::Opus => ffmpeg::options(&[("application", "audio"), ("frame_duration", "20")]),
+    }
 }
 
 /// FFmpeg's manual: `fast` is better and much faster, except below 64 kb/s.
@@ -216,8 +263,10 @@ fn layout(audio: &AudioConfig) -> ChannelLayout {
 }
 
 fn check(audio: &AudioConfig) -> Result<(), CodecError> {
-    let why = if !RATES.contains(&audio.rate) {
+    let why = if audio.codec == AudioCodec::Aac && !RATES.contains(&audio.rate) {
         "AAC has no such rate"
+    } else if audio.codec == AudioCodec::Opus && audio.rate != OPUS_RATE {
+        "Opus has no rate but 48000"
     } else if !(1..=2).contains(&audio.channels) {
         "there must be 1 or 2 channels"
     } else if !(8_000..=512_000).contains(&audio.bitrate) {

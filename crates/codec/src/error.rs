@@ -1,21 +1,21 @@
 //! What can go wrong, one variant for each thing that a caller can do about it.
 
-/// Why an encoder did not do what was asked.
+/// Why an encoder, a decoder or a writer did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
     /// It cannot be opened like this; ask for something else.
-    #[error("cannot encode {what}: {why}")]
+    #[error("cannot {what}: {why}")]
     InvalidConfig {
-        /// Video or audio, with its numbers.
+        /// To encode, decode or write something, with its numbers.
         what: String,
         /// What is wrong with them.
         why: String,
     },
-    /// The FFmpeg at hand lacks the encoder; install one that has it.
-    #[error("this FFmpeg was built without {encoder}; install {package}")]
-    MissingEncoder {
+    /// The FFmpeg at hand lacks the encoder or decoder; install one that has it.
+    #[error("this FFmpeg was built without {name}; install {package}")]
+    MissingCodec {
         /// FFmpeg's name of it.
-        encoder: &'static str,
+        name: &'static str,
         /// What brings it.
         package: &'static str,
     },
@@ -25,6 +25,24 @@ pub enum CodecError {
         /// When it was seen or heard.
         at: model::Timestamp,
         /// What is wrong with it.
+        why: String,
+    },
+    /// The packet cannot be decoded, and gave nothing. Go on: decoding begins again with the next keyframe.
+    #[error("cannot decode the packet at {at}: {why}")]
+    CorruptPacket {
+        /// When it would have been shown or heard.
+        at: model::Timestamp,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file cannot be written. What there is of it is of no use.
+    #[error("{operation} {path} failed: {why}", path = path.display())]
+    File {
+        /// Which one.
+        path: std::path::PathBuf,
+        /// What was being done.
+        operation: &'static str,
+        /// What the system says about it.
         why: String,
     },
     /// FFmpeg failed. This encoder is of no more use; a new one may be.
@@ -38,7 +56,7 @@ pub enum CodecError {
 }
 
 impl CodecError {
-    /// Whether the same may succeed with a new encoder of the same configuration.
+    /// Whether the same may succeed with a new encoder or decoder of the same configuration.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Failed { .. })
     }

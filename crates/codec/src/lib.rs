@@ -1,16 +1,27 @@
-//! Encoders, through FFmpeg: pictures to H.264, sound to AAC.
+//! FFmpeg: pictures to and from H.264, VP9 and AV1, sound to and from AAC and Opus, and both into WebM.
 //!
-//! Owns how an encoder is opened and fed, and the way from its bytes to [`model::Packet`]s. Never reads a clock,
-//! starts no thread of its own (x264 has its own), touches no file and prints nothing. Tested by decoding what was
-//! encoded and comparing, and by exact times; `h264` also as plain data in, data out.
+//! Owns how encoders and decoders are opened and fed, the way from their bytes to [`model::Packet`]s and back, and
+//! [`WebmWriter`], the one thing here that touches a file. Never reads a clock, starts no thread of its own (encoders
+//! have their own) and prints nothing. Tested by decoding what was encoded and comparing, by exact times, with hostile
+//! bytes, and with `ffprobe` and `ffmpeg` as judges of files; what is plain data in, data out also as that.
 
 mod audio;
+mod audio_decoder;
+mod av1;
 mod error;
 mod ffmpeg;
 mod h264;
 mod lend;
+mod opus;
+mod planar;
 mod video;
+mod video_decoder;
+mod vp9;
+mod webm;
 
-pub use audio::{AudioConfig, AudioEncoder};
+pub use audio::{AudioCodec, AudioConfig, AudioEncoder};
+pub use audio_decoder::AudioDecoder;
 pub use error::CodecError;
-pub use video::{Speed, VideoConfig, VideoEncoder};
+pub use video::{Speed, VideoCodec, VideoConfig, VideoEncoder};
+pub use video_decoder::VideoDecoder;
+pub use webm::WebmWriter;

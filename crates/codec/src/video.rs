@@ -1,23 +1,31 @@
-//! Pictures to H.264, through x264.
+//! Pictures to H.264, VP9 or AV1.
 
-use crate::{CodecError, ffmpeg, h264, lend};
+mod options;
+
+use crate::{CodecError, ffmpeg, lend, planar};
 use ffmpeg_next::{Packet as Encoded, codec, encoder, format::Pixel, picture};
 use model::{CodecConfig, Nv12, Packet, Size, Timestamp};
+use options::CRF_MAX;
 use std::{collections::VecDeque, time::Duration};
 
-const X264: &str = "libx264";
-const X264_PACKAGE: &str =
-    "an FFmpeg with libx264 (Debian: libavcodec59, Fedora: ffmpeg-libs from RPM Fusion)";
-/// What x264 is told times in, and what MP4 tracks of pictures have.
-const TICKS_PER_SECOND: u32 = 90_000;
 /// As ITU-T H.264 allows at its highest level.
 const SIDE_MAX: u32 = 16_384;
 /// More than any screen shows.
 const FPS_MAX: u32 = 1_000;
-/// x264 takes no higher one for 8 bits.
-const CRF_MAX: f32 = 51.0;
 
-/// How hard the encoder tries, by the names of x264's presets. Quality at the same bitrate falls from first to last.
+/// What pictures are encoded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VideoCodec {
+    /// H.264, by x264: for recording.
+    H264,
+    /// VP9, by libvpx: for WebM. About twice the work of H.264.
+    Vp9,
+    /// AV1, by libaom: for small files. Several times the work of H.264.
+    Av1,
+}
+
+/// How hard the encoder tries, by the names of x264's presets; the others have speeds of their own that stand for
+/// these. Quality at the same bitrate falls from first to last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Speed {
     /// The usual one.
@@ -31,25 +39,29 @@ pub enum Speed {
 /// How pictures are to be encoded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VideoConfig {
+    /// What to encode them as.
+    pub codec: VideoCodec,
     /// Of every picture; both sides even.
     pub size: Size,
     /// The most pictures that come in a second; they may come at any time.
     pub fps: u32,
-    /// Constant quality: 0 keeps everything, 51 nothing.
+    /// Constant quality: 0 keeps everything, 51 nothing. The same number looks about the same in every codec.
     pub crf: f32,
-    /// Bits a second that no second may exceed, even if quality suffers.
+    /// Bits a second that no second of H.264 may exceed, and VP9 and AV1 on average, even if quality suffers.
     pub max_bitrate: u64,
     /// How hard to try.
     pub speed: Speed,
 }
 
-/// An open H.264 encoder. No reordering: packets come in the order of pictures, one for one and without delay. A
-/// keyframe is made of the first picture, and after that only on request.
+/// An open encoder. No reordering: packets come in the order of pictures, one for one and without delay, and each
+/// shows its picture. A keyframe is made of the first picture, and after that only on request.
 pub struct VideoEncoder {
     /// None once it has failed.
     encoder: Option<encoder::video::Encoder>,
     config: CodecConfig,
+    codec: VideoCodec,
     size: Size,
+    ticks_per_second: u32,
     keyframe_requested: bool,
     /// Times of the pictures that went in and are not out yet, since ticks are coarser than they are.
     times: VecDeque<Timestamp>,
@@ -58,29 +70,26 @@ pub struct VideoEncoder {
 }
 
 impl VideoEncoder {
-    /// Opens x264 for pictures as `config` says.
+    /// Opens an encoder for pictures as `config` says.
     pub fn open(config: &VideoConfig) -> Result<Self, CodecError> {
         check(config)?;
-        let invalid = |why: String| CodecError::InvalidConfig { what: describe(config), why };
-        let x264 = ffmpeg::find(X264, X264_PACKAGE)?;
-        let mut video = codec::Context::new_with_codec(x264)
-            .encoder()
-            .video()
-            .map_err(CodecError::failed("opening the video encoder"))?;
-        video.set_width(config.size.width);
-        video.set_height(config.size.height);
-        video.set_format(Pixel::NV12);
-        video.set_time_base((1, TICKS_PER_SECOND as i32));
-        video.set_frame_rate(Some((config.fps as i32, 1)));
-        video.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP);
-        let encoder =
-            video.open_as_with(x264, options(config)).map_err(|error| invalid(error.to_string()))?;
-        let avcc = h264::decoder_configuration(&ffmpeg::extradata(&encoder))
-            .ok_or_else(|| invalid("x264 gave no parameter sets".into()))?;
+        let encoder = open_library(config)?;
+        let mut header = ffmpeg::extradata(&encoder);
+        if header.is_empty() && config.codec == VideoCodec::Av1 {
+            // libaom says it with the first picture, which is too late: tracks begin with it. Another one of the same
+            // configuration says the same.
+            header = planar::encode_grey(open_library(config)?, config.size)?;
+        }
+        let described = options::codec_config(config, &header).ok_or_else(|| CodecError::InvalidConfig {
+            what: describe(config),
+            why: "the encoder gave no parameter sets".into(),
+        })?;
         Ok(Self {
             encoder: Some(encoder),
-            config: CodecConfig::H264 { size: config.size, avcc },
+            config: described,
+            codec: config.codec,
             size: config.size,
+            ticks_per_second: options::ticks_per_second(config),
             keyframe_requested: true,
             times: VecDeque::new(),
             last: None,
@@ -102,12 +111,15 @@ impl VideoEncoder {
     /// again when this returns.
     pub fn push(&mut self, picture: Nv12<'_>, at: Timestamp) -> Result<(), CodecError> {
         self.check_sample(&picture, at)?;
-        let ticks = at.to_ticks(TICKS_PER_SECOND);
-        // x264 wants them to grow, and two pictures may fall into one tick. What it makes of them is not used.
+        let ticks = at.to_ticks(self.ticks_per_second);
+        // Encoders want them to grow, and two pictures may fall into one tick. What it makes of them is not used.
         let ticks = self.last.map_or(ticks, |(_, last)| ticks.max(last.saturating_add(1)));
         let kind = if self.keyframe_requested { picture::Type::I } else { picture::Type::None };
         let encoder = self.encoder.take().ok_or_else(failed_before)?;
-        self.encoder = Some(lend::encode(encoder, picture, ticks, kind)?);
+        self.encoder = Some(match options::pixels(self.codec) {
+            Pixel::NV12 => lend::encode(encoder, picture, ticks, kind)?,
+            _ => planar::encode(encoder, picture, ticks, kind)?,
+        });
         self.keyframe_requested = false;
         self.last = Some((at, ticks));
         self.times.push_back(at);
@@ -156,7 +168,7 @@ impl VideoEncoder {
                 operation: "encoding a picture",
                 why: "more packets than pictures".into(),
             })?;
-            let bytes = h264::length_prefixed(encoded.data().unwrap_or_default());
+            let bytes = options::packet_bytes(self.codec, encoded.data().unwrap_or_default());
             self.packets.push_back(Packet {
                 at,
                 duration: Duration::ZERO,
@@ -168,12 +180,29 @@ impl VideoEncoder {
     }
 }
 
+fn open_library(config: &VideoConfig) -> Result<encoder::video::Encoder, CodecError> {
+    let (name, package) = options::library(config.codec);
+    let library = ffmpeg::find_encoder(name, package)?;
+    let mut video = codec::Context::new_with_codec(library)
+        .encoder()
+        .video()
+        .map_err(CodecError::failed("opening the video encoder"))?;
+    video.set_width(config.size.width);
+    video.set_height(config.size.height);
+    video.set_format(options::pixels(config.codec));
+    video.set_time_base((1, options::ticks_per_second(config) as i32));
+    video.set_frame_rate(Some((config.fps as i32, 1)));
+    video.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP);
+    let invalid = |why: String| CodecError::InvalidConfig { what: describe(config), why };
+    video.open_as_with(library, options::options(config)).map_err(|error| invalid(error.to_string()))
+}
+
 fn failed_before() -> CodecError {
     CodecError::Failed { operation: "encoding a picture", why: "the encoder is closed".into() }
 }
 
 fn describe(config: &VideoConfig) -> String {
-    format!("video of {} at {} fps", config.size, config.fps)
+    format!("encode video of {} at {} fps", config.size, config.fps)
 }
 
 fn check(config: &VideoConfig) -> Result<(), CodecError> {
@@ -191,44 +220,4 @@ fn check(config: &VideoConfig) -> Result<(), CodecError> {
         return Ok(());
     };
     Err(CodecError::InvalidConfig { what: describe(config), why })
-}
-
-fn options(config: &VideoConfig) -> ffmpeg_next::Dictionary<'static> {
-    let preset = match config.speed {
-        Speed::Veryfast => "veryfast",
-        Speed::Superfast => "superfast",
-        Speed::Ultrafast => "ultrafast",
-    };
-    let (crf, rate) = (config.crf.to_string(), config.max_bitrate.to_string());
-    ffmpeg::options(&[
-        ("preset", preset),
-        ("tune", "zerolatency"),
-        ("profile", "high"),
-        ("crf", &crf),
-        ("maxrate", &rate),
-        ("bufsize", &rate),
-        ("bf", "0"),
-        ("threads", &threads(config).to_string()),
-        // Keyframes begin chunks, and the engine knows where: none but those it asks for.
-        ("g", "1000000"),
-        ("forced-idr", "1"),
-        ("sc_threshold", "0"),
-        // Screens do not fade, and looking for it takes 3 % of the time.
-        ("x264-params", "weightp=0"),
-        ("color_primaries", "bt709"),
-        ("color_trc", "bt709"),
-        ("colorspace", "bt709"),
-        ("color_range", "tv"),
-        // Chroma is the mean of two by two pixels, so it lies between them.
-        ("chroma_sample_location", "center"),
-    ])
-}
-
-/// As few as keep up: each slice of a picture takes some work of its own, 5 to 8 % for the second one. One keeps up
-/// with 1080p at 30 fps twice over on a slow machine.
-fn threads(config: &VideoConfig) -> u64 {
-    const PIXELS_PER_THREAD: u64 = 1920 * 1080 * 30;
-    let pixels = u64::from(config.size.width) * u64::from(config.size.height) * u64::from(config.fps);
-    let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-    pixels.div_ceil(PIXELS_PER_THREAD).clamp(1, processors.min(8))
 }

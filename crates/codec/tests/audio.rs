@@ -2,39 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod common;
+
+use common::*;
 use ffmpeg_next::{Packet as Encoded, codec as ff, decoder, frame};
 use model::{CodecConfig, Packet, Timestamp};
-use spool_codec::{AudioConfig, AudioEncoder, CodecError};
-use std::{f32::consts::TAU, time::Duration};
+use spool_codec::{AudioCodec, AudioConfig, AudioEncoder, CodecError};
+use std::time::Duration;
 
-const STEREO: AudioConfig = AudioConfig { rate: 48_000, channels: 2, bitrate: 128_000 };
-
-/// 440 Hz on the left, 1 kHz on the right.
-fn tone(config: &AudioConfig, frames: usize) -> Vec<f32> {
-    let sample = |i: usize, hz: f32| (i as f32 * hz * TAU / config.rate as f32).sin() * 0.5;
-    (0..frames)
-        .flat_map(|i| [sample(i, 440.0), sample(i, 1000.0)].into_iter().take(config.channels.into()))
-        .collect()
-}
-
-/// Encodes `samples` in blocks of `block` frames, the first of them heard at `at`.
-fn encode(config: &AudioConfig, samples: &[f32], block: usize, at: i64) -> (CodecConfig, Vec<Packet>) {
-    let mut encoder = AudioEncoder::open(config).unwrap();
-    let mut packets = Vec::new();
-    let mut time = at;
-    for samples in samples.chunks(block * usize::from(config.channels)) {
-        encoder.push(samples, Timestamp(time)).unwrap();
-        time += Timestamp::from_ticks((samples.len() / usize::from(config.channels)) as i64, config.rate).0;
-        while let Some(packet) = encoder.poll().unwrap() {
-            packets.push(packet);
-        }
-    }
-    encoder.finish().unwrap();
-    while let Some(packet) = encoder.poll().unwrap() {
-        packets.push(packet);
-    }
-    (encoder.config().clone(), packets)
-}
+const STEREO: AudioConfig =
+    AudioConfig { codec: AudioCodec::Aac, rate: 48_000, channels: 2, bitrate: 128_000 };
 
 /// The left channel, with ADTS headers made from the AudioSpecificConfig.
 fn decode(config: &CodecConfig, packets: &[Packet]) -> Vec<f32> {
@@ -74,7 +51,7 @@ fn a_tone_comes_back_as_it_was_after_the_priming() {
     for channels in [1, 2] {
         let config = AudioConfig { channels, ..STEREO };
         let said = tone(&config, 48_000);
-        let (codec, packets) = encode(&config, &said, 480, 0);
+        let (codec, packets) = encode_sound(&config, &said, 480, 0);
         let CodecConfig::Aac { priming, rate: 48_000, bitrate: 128_000, .. } = codec else {
             panic!("{codec:?}")
         };
@@ -94,7 +71,7 @@ fn packets_follow_each_other_exactly_from_the_priming_to_the_end() {
     for (at, frames, block) in
         [(0, 10_000, 480), (123_456_789, 1024, 1024), (-5_000_000_000, 1025, 7), (1, 1, 1)]
     {
-        let (codec, packets) = encode(&STEREO, &tone(&STEREO, frames), block, at);
+        let (codec, packets) = encode_sound(&STEREO, &tone(&STEREO, frames), block, at);
         let CodecConfig::Aac { priming, .. } = codec else { panic!("{codec:?}") };
         let start = Timestamp(at).to_ticks(48_000);
         let tick = |samples: i64| Timestamp::from_ticks(start + samples, 48_000);
@@ -114,7 +91,7 @@ fn packets_follow_each_other_exactly_from_the_priming_to_the_end() {
 fn every_rate_of_the_standard_opens() {
     for rate in [8_000, 16_000, 22_050, 44_100, 48_000, 96_000] {
         let config = AudioConfig { rate, ..STEREO };
-        let (codec, packets) = encode(&config, &tone(&config, 5000), 441, 0);
+        let (codec, packets) = encode_sound(&config, &tone(&config, 5000), 441, 0);
         assert!(packets.len() >= 5);
         decode(&codec, &packets);
     }
@@ -156,7 +133,7 @@ fn samples_that_are_not_numbers_do_not_end_the_track() {
     said[100] = f32::NAN;
     said[3000] = f32::INFINITY;
     said[3001] = f32::MAX;
-    let (codec, packets) = encode(&STEREO, &said, 1024, 0);
+    let (codec, packets) = encode_sound(&STEREO, &said, 1024, 0);
     assert!(decode(&codec, &packets).iter().all(|sample| sample.is_finite()));
 }
 

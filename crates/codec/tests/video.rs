@@ -2,63 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod common;
+
+use common::*;
 use ffmpeg_next::{Packet as Encoded, codec as ff, color, decoder, format::Pixel, frame};
 use model::{CodecConfig, Nv12, Packet, Size, Timestamp};
-use spool_codec::{CodecError, Speed, VideoConfig, VideoEncoder};
-
-const SIZE: Size = Size { width: 322, height: 178 };
+use spool_codec::{CodecError, Speed, VideoCodec, VideoConfig, VideoEncoder};
 
 fn config() -> VideoConfig {
-    VideoConfig { size: SIZE, fps: 30, crf: 18.0, max_bitrate: 20_000_000, speed: Speed::Veryfast }
-}
-
-/// A gradient that moves with `step`, in rows wider than the picture.
-struct Pattern {
-    size: Size,
-    stride: usize,
-    luma: Vec<u8>,
-    chroma: Vec<u8>,
-}
-
-impl Pattern {
-    fn new(size: Size, step: usize) -> Self {
-        let stride = size.width as usize + 14;
-        let rows = size.height as usize;
-        let value = |i: usize, slope: usize| 40 + ((i % stride + i / stride * slope + step * 4) % 160) as u8;
-        Self {
-            size,
-            stride,
-            luma: (0..stride * rows).map(|i| value(i, 1)).collect(),
-            chroma: (0..stride * rows / 2).map(|i| value(i / 2 * 2, 2)).collect(),
-        }
-    }
-
-    fn nv12(&self) -> Nv12<'_> {
-        Nv12 { size: self.size, stride: self.stride, luma: &self.luma, chroma: &self.chroma }
-    }
-}
-
-fn drain(encoder: &mut VideoEncoder, packets: &mut Vec<Packet>) {
-    while let Some(packet) = encoder.poll().unwrap() {
-        packets.push(packet);
-    }
-}
-
-/// Encodes one picture at each of `times`, with a keyframe requested before those in `keyframes`.
-fn encode(config: &VideoConfig, times: &[i64], keyframes: &[usize]) -> (CodecConfig, Vec<Packet>) {
-    let mut encoder = VideoEncoder::open(config).unwrap();
-    let mut packets = Vec::new();
-    for (step, &at) in times.iter().enumerate() {
-        if keyframes.contains(&step) {
-            encoder.request_keyframe();
-        }
-        encoder.push(Pattern::new(config.size, step).nv12(), Timestamp(at)).unwrap();
-        drain(&mut encoder, &mut packets);
-        assert_eq!(packets.len(), step + 1, "no delay");
-    }
-    encoder.finish().unwrap();
-    drain(&mut encoder, &mut packets);
-    (encoder.config().clone(), packets)
+    video(VideoCodec::H264)
 }
 
 /// The units of a packet, each behind its length.

@@ -12,7 +12,7 @@ use crate::{
     threads::{Control, Flow, Link},
 };
 use capture::Viewer;
-use codec::{Speed, VideoConfig, VideoEncoder};
+use codec::{Speed, VideoCodec, VideoConfig, VideoEncoder};
 use compose::{Compositor, Effects};
 use crossbeam_channel::TryRecvError;
 use media::{ChunkPolicy, Chunker};
@@ -348,6 +348,7 @@ impl PictureTrack {
         }
         self.drain()?;
         let encoder = VideoEncoder::open(&VideoConfig {
+            codec: VideoCodec::H264,
             size: canvas,
             fps: self.plan.fps,
             crf: CRF,

@@ -8,7 +8,7 @@ use crate::{
     writer::Write,
 };
 use clock::{AudioAligner, Level, clipped, mix};
-use codec::{AudioConfig, AudioEncoder};
+use codec::{AudioCodec, AudioConfig, AudioEncoder};
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
 use media::Chunker;
 use model::{AudioBlock, Gap, GapReason, SoundCheck, Timestamp, TrackId};
@@ -331,5 +331,10 @@ impl Output {
 }
 
 fn open_encoder() -> Result<AudioEncoder, EngineError> {
-    Ok(AudioEncoder::open(&AudioConfig { rate: RATE, channels: CHANNELS, bitrate: BITRATE })?)
+    Ok(AudioEncoder::open(&AudioConfig {
+        codec: AudioCodec::Aac,
+        rate: RATE,
+        channels: CHANNELS,
+        bitrate: BITRATE,
+    })?)
 }
