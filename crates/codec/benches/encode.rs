@@ -1,10 +1,12 @@
-//! What encoding costs: CPU per 1080p picture, all threads together. `cargo bench -p spool-codec`, with files of raw
+//! What encoding and decoding cost: CPU per 1080p picture, all threads together. `cargo bench -p spool-codec`, with files of raw
 //! 1080p NV12 as arguments to encode those instead of made-up pictures.
 
 #![expect(clippy::unwrap_used, reason = "a bench ends where it fails")]
 
 use model::{Nv12, Size, Timestamp};
-use spool_codec::{AudioCodec, AudioConfig, AudioEncoder, Speed, VideoCodec, VideoConfig, VideoEncoder};
+use spool_codec::{
+    AudioCodec, AudioConfig, AudioEncoder, Speed, VideoCodec, VideoConfig, VideoDecoder, VideoEncoder,
+};
 use std::{env, fs, time::Instant};
 
 const HD: Size = Size { width: 1920, height: 1080 };
@@ -34,21 +36,26 @@ fn noise(seed: u32) -> Vec<u8> {
     picture
 }
 
-fn bench(name: &str, speed: Speed, pictures: &[Vec<u8>]) {
-    let config =
-        VideoConfig { codec: VideoCodec::H264, size: HD, fps: 30, crf: 23.0, max_bitrate: 16_000_000, speed };
+fn bench(name: &str, codec: VideoCodec, speed: Speed, pictures: &[Vec<u8>]) {
+    let config = VideoConfig { codec, size: HD, fps: 30, crf: 23.0, max_bitrate: 16_000_000, speed };
     let mut encoder = VideoEncoder::open(&config).unwrap();
-    let (start, mut bytes) = (cpu_ms(), 0);
+    let (start, mut packets) = (cpu_ms(), Vec::new());
     for step in 0..PICTURES {
         let (luma, chroma) = pictures[step % pictures.len()].split_at(LUMA);
         let picture = Nv12 { size: HD, stride: 1920, luma, chroma };
         encoder.push(picture, Timestamp(step as i64 * 33_333_333)).unwrap();
-        while let Some(packet) = encoder.poll().unwrap() {
-            bytes += packet.bytes.len();
-        }
+        packets.extend(std::iter::from_fn(|| encoder.poll().unwrap()));
     }
+    let encoding = (cpu_ms() - start) / PICTURES as f64;
+    let (start, mut decoder) = (cpu_ms(), VideoDecoder::open(encoder.config()).unwrap());
+    for packet in &packets {
+        decoder.push(packet).unwrap();
+        while decoder.poll().unwrap().is_some() {}
+    }
+    let decoding = (cpu_ms() - start) / PICTURES as f64;
+    let bytes: usize = packets.iter().map(|packet| packet.bytes.len()).sum();
     let kilobits = bytes * 8 * 30 / PICTURES / 1000;
-    println!("{name:24} {speed:?}: {:6.2} ms, {kilobits} kb/s", (cpu_ms() - start) / PICTURES as f64);
+    println!("{name:16} {codec:?} {speed:?}: {encoding:6.2} ms, back {decoding:5.2} ms, {kilobits} kb/s");
 }
 
 fn bench_sound() {
@@ -88,8 +95,10 @@ fn main() {
         contents.push(("noise".into(), (1..20).map(noise).collect()));
     }
     for (name, pictures) in &contents {
-        for speed in [Speed::Veryfast, Speed::Superfast, Speed::Ultrafast] {
-            bench(name, speed, pictures);
+        for codec in [VideoCodec::H264, VideoCodec::Vp9, VideoCodec::Av1] {
+            for speed in [Speed::Veryfast, Speed::Superfast, Speed::Ultrafast] {
+                bench(name, codec, speed, pictures);
+            }
         }
     }
     bench_sound();
