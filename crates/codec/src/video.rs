@@ -47,7 +47,7 @@ pub struct VideoConfig {
     pub fps: u32,
     /// Constant quality: 0 keeps everything, 51 nothing. The same number looks about the same in every codec.
     pub crf: f32,
-    /// Bits a second that no second of H.264 may exceed, and VP9 and AV1 on average, even if quality suffers.
+    /// Bits a second that no second of H.264 may exceed, even if quality suffers. VP9 and AV1 aim at staying below it.
     pub max_bitrate: u64,
     /// How hard to try.
     pub speed: Speed,

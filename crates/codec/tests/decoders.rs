@@ -80,6 +80,13 @@ fn keyframes_come_first_and_when_asked_for_and_decoding_can_begin_at_each() {
 }
 
 #[test]
+fn what_is_said_of_av1_is_what_its_packets_say() {
+    let (config, packets) = encode(&video(VideoCodec::Av1), &[0], &[]);
+    let CodecConfig::Av1 { av1c, .. } = config else { panic!("{config:?}") };
+    assert_eq!(av1c[4..], packets[0].bytes[..av1c.len() - 4]);
+}
+
+#[test]
 fn a_decoder_can_go_to_another_thread() {
     let (config, packets) = encode(&video(VideoCodec::Av1), &[0], &[]);
     let mut decoder = VideoDecoder::open(&config).unwrap();
