@@ -101,8 +101,9 @@ impl WebmWriter {
             at: packet.at,
             why: format!("it has {} bytes", packet.bytes.len()),
         })?;
-        // What readers take off the times of a track of sound is its priming. Rounding after adding it and not before,
-        // packets of whole milliseconds stay exact.
+        // What readers take off the times of a track of sound is its priming. FFmpeg 5 leaves adding it to its callers;
+        // should another not, the test of packets' times says so. Rounding after that and not before, packets of whole
+        // milliseconds stay exact.
         let priming =
             sound.map_or(Timestamp::ZERO, |(priming, rate)| Timestamp::from_ticks(i64::from(priming), rate));
         let millis = |at: Timestamp| (at + Duration::from_nanos(priming.0.unsigned_abs())).to_ticks(MILLIS);
