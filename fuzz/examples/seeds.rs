@@ -5,8 +5,8 @@ use engine::command::{
     Snapshot,
 };
 use model::{
-    Annotation, Color, Corner, Drawing, Init, InputEvent, InputSample, InputState, Inset, Layout, Piece,
-    Point, PointerShape, SessionState, Shape, Size, Timestamp, Tool,
+    Annotation, Color, Corner, Drawing, Init, InputEvent, InputSample, InputState, Inset, Layout, Mode,
+    Piece, Point, PointerShape, SessionState, Shape, Size, Timestamp, Tool,
 };
 use spool_fuzz::{input::put_block, library, tracks};
 use std::{error::Error, fs, path::PathBuf, sync::Arc};
@@ -140,6 +140,11 @@ fn lines() -> Result {
         screen: Choice::Default,
         microphone: Choice::Off,
         system_audio: Choice::Id("speaker".into()),
+        camera: Choice::Off,
+        camera_format: Some("1280x720@29.97 MJPG".into()),
+        mode: Mode::Both,
+        layout: Some(Layout::default()),
+        keys: true,
         quality: Quality { width: 1280, height: 720, bitrate: 2_500_000 },
         fps: 30,
         chunk_ms: 4000,
@@ -149,7 +154,7 @@ fn lines() -> Result {
     let id = || "0199a3c4".to_owned();
     let export = ExportPlan { id: id(), output: "/tmp/out.mp4".into(), from_ms: Some(1), to_ms: None };
     let commands = [
-        ("begin", Command::Begin(plan)),
+        ("begin", Command::Begin(Box::new(plan))),
         ("status", Command::Status),
         ("subscribe", Command::Subscribe),
         ("devices", Command::Devices { synthetic: true }),
@@ -160,6 +165,9 @@ fn lines() -> Result {
         ("settings", Command::Settings { key: None }),
         ("set", Command::Set { key: "fps".into(), value: Some("60".into()) }),
         ("export", Command::Export(export)),
+        ("arrange", Command::Arrange(Layout::default())),
+        ("layout", Command::Layout),
+        ("annotate", Command::Annotate(Annotation::Erase { points: vec![Point { x: 1, y: 2 }], radius: 3 })),
         ("stop", Command::Stop),
     ];
     let mut all = Vec::new();
@@ -203,9 +211,10 @@ fn texts() -> Result {
         save("settings", name, text.as_bytes())?;
     }
     let hash = "ab".repeat(32);
-    for (number, text) in
-        (1..).zip(["10s", "250ms", "1.5m", "2h", "5 GB", "500MB", "mix", "480p", "30", &hash])
-    {
+    for (number, text) in (1..).zip([
+        "10s", "250ms", "1.5m", "2h", "5 GB", "500MB", "mix", "480p", "30", &hash, "20%,80%", "top-left",
+        "circle", "never", "both",
+    ]) {
         save("text", &format!("text-{number}"), text.as_bytes())?;
     }
     save("text", "id", library::id().to_string().as_bytes())
@@ -232,7 +241,7 @@ fn people() -> Result {
     events.extend([Annotation::Undo, erase].map(InputEvent::Annotation));
     let drawn = InputSample { state: None, events };
     let mut state = InputState { pointer: Some(at), shape: Some(shape.clone()), ..InputState::default() };
-    drawn.events.iter().for_each(|event| state.apply(event));
+    drawn.events.iter().for_each(|event| state.apply(event, Timestamp(1_000_000)));
     let events = vec![
         InputEvent::Pointer(at),
         InputEvent::PointerShape(shape),

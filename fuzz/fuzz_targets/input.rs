@@ -4,6 +4,7 @@
 
 use model::{InputEvent, InputSample, InputState};
 use spool_fuzz::memory;
+use std::time::Duration;
 
 /// Names of fields cost memory that their values do not have.
 const MEMORY_TIMES: usize = 100;
@@ -20,11 +21,13 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 
     let mut state = sample.state.unwrap_or_default();
     let drawings = state.drawings.len().max(InputState::DRAWINGS_MAX);
+    let mut at = state.moved;
     for event in &sample.events {
-        state.apply(event);
+        at = at + Duration::from_millis(300);
+        state.apply(event, at);
         assert!(state.drawings.len() <= drawings, "nothing grows without end");
         match event {
-            InputEvent::Pointer(at) => assert_eq!(state.pointer, Some(*at)),
+            InputEvent::Pointer(place) => assert_eq!(state.pointer, Some(*place)),
             InputEvent::PointerGone => assert_eq!(state.pointer, None),
             InputEvent::Key { name, pressed: false } => assert!(!state.keys.contains(name)),
             InputEvent::Button { button, pressed: false, .. } => assert!(!state.buttons.contains(button)),

@@ -16,6 +16,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert_eq!(settings.setting(&setting.key).expect("it is there").value, setting.value);
     }
     assert!(settings.idle_exit().as_secs() <= 366 * 24 * 3600);
+    let layout = settings.layout();
+    assert_eq!(layout.checked(), layout);
     // Both are taken as they are; that they are there is what matters.
     let _bytes = (settings.disk_reserve(), settings.disk_warning());
 });

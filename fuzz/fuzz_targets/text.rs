@@ -2,8 +2,9 @@
 
 #![no_main]
 
+use engine::layout::describe;
 use engine::settings::{parse_bytes, parse_chunk, parse_duration, parse_fps, parse_preset};
-use model::{Hash, RecordingId, SessionId, TrackId};
+use model::{Hash, Layout, RecordingId, SessionId, TrackId};
 use std::{fmt::Display, str::FromStr};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -24,6 +25,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(bytes) = parse_bytes(text) {
         assert_eq!(parse_bytes(&bytes.to_string()), Ok(bytes));
     }
+    arrange(text);
     if let Ok(fps) = parse_fps(text) {
         assert_eq!(fps.to_string(), text);
     }
@@ -37,4 +39,17 @@ fn one_spelling<T: FromStr + Display + PartialEq>(text: &str) {
     let Ok(read) = text.parse::<T>() else { return };
     let said = read.to_string();
     assert!(said.parse::<T>().is_ok_and(|again| again == read), "{text:?} became {said:?}");
+}
+
+/// Whatever is said of a layout, it makes sense, and can be said again.
+fn arrange(text: &str) {
+    for (key, _) in describe(&Layout::default()) {
+        let mut layout = Layout::default();
+        if engine::layout::arrange(&mut layout, key, text).is_ok() {
+            assert_eq!(layout.checked(), layout, "{key} {text:?}");
+            for (key, value) in describe(&layout) {
+                assert_eq!(engine::layout::arrange(&mut layout, key, &value), Ok(()));
+            }
+        }
+    }
 }
