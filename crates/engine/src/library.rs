@@ -5,10 +5,13 @@ use crate::{
     error::EngineError,
     session::millis,
 };
-use export::{Check, Progress};
+use export::{Check, Container, Plan, Progress};
 use model::{CodecConfig, Manifest, SessionId, Span, Timestamp, TrackManifest};
 use std::{ops::ControlFlow, time::Duration};
 use store::{ChunkStore, Damage, SessionSummary, StoreError};
+
+/// Where exports keep what they encode, within the data folder.
+const EXPORTS: &str = "exports";
 
 /// A page of the library, newest first.
 pub(crate) fn list(store: &ChunkStore, limit: u32, before: Option<SessionId>) -> Result<Reply, EngineError> {
@@ -128,17 +131,23 @@ pub(crate) fn export(
     let manifest = store.manifest(session)?;
     let cut = cut(plan, &manifest)?;
     let mut progress = |made: Progress| {
-        let share = made.written as f32 / made.total.max(1) as f32;
+        let share = made.done as f32 / made.total.max(1) as f32;
         hear(Event::Progress { output: plan.output.clone(), share })
     };
-    let made = match plan.output.extension().and_then(|ending| ending.to_str()) {
-        Some("mp4") => export::export_mp4(store, &manifest, cut, Check::Hash, &plan.output, &mut progress)?,
-        Some("m4a") => export::export_m4a(store, &manifest, cut, Check::Hash, &plan.output, &mut progress)?,
+    let container = match plan.output.extension().and_then(|ending| ending.to_str()) {
+        Some("mp4") => Container::Mp4,
+        Some("m4a") => Container::M4a,
+        Some("webm") => Container::Webm,
+        Some("gif") => Container::Gif,
         _ => {
             let name = plan.output.display();
-            return Err(EngineError::Invalid(format!("{name}: the file's name must end in .mp4 or .m4a")));
+            let why = format!("{name}: the file's name must end in .mp4, .m4a, .webm or .gif");
+            return Err(EngineError::Invalid(why));
         }
     };
+    let wanted = Plan { cut, check: Check::Hash, ..Plan::new(container) };
+    let work = store.dir().join(EXPORTS);
+    let made = export::export(store, &manifest, &wanted, &work, &plan.output, &mut progress)?;
     Ok(Reply::Exported(Exported {
         output: plan.output.clone(),
         bytes: made.bytes,

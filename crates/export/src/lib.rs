@@ -1,38 +1,49 @@
 //! From stored chunks to ordinary files.
 //!
-//! Owns: which tracks go into a file, copying their bytes, and that a file under its final name is always whole.
-//! Never encodes, decodes or draws; the boxes are `media`'s, the chunks are `store`'s. Tested on real files with
-//! libavformat as the judge (`tests/oracle.rs`), and on damaged stores and disks (`tests/faults.rs`).
+//! Owns: which tracks go into a file, what can be copied and what must be made anew, and that a file under its final
+//! name is always whole. What can be copied is never encoded: the boxes are `media`'s, the chunks are `store`'s.
+//! What must be made anew is decoded and encoded by `codec`, drawn by `compose`, and made into chunks by `media`, as
+//! a recording is; so it goes on where it was cut off. Tested on real files with libavformat as the judge
+//! (`tests/oracle.rs`, `tests/render.rs`), and on damaged stores, disks and processes (`tests/faults.rs`,
+//! `tests/resume.rs`).
 
+mod copy;
 mod error;
+mod film;
+mod gif;
+mod input;
+mod pace;
+mod painter;
+mod palette;
 mod part_file;
+mod plan;
+mod render;
+mod sound;
 mod source;
+mod transcode;
+mod webm;
+mod work;
 
+pub use codec::VideoCodec;
 pub use error::ExportError;
+pub use plan::{Check, Container, Encode, Pace, Picture, Plan};
+pub use work::clean;
 
-use media::FlatPlan;
-use model::{ChunkId, Manifest, Span, TrackKind, TrackManifest};
-use part_file::PartFile;
-use source::{Checker, Copied, Source};
-use std::{ops::ControlFlow, panic::resume_unwind, path::Path, thread, time::Duration};
+use copy::Copy;
+use model::{ChunkId, CodecConfig, Manifest, Span, TrackManifest};
+use plan::Pictured;
+use source::{Source, Track};
+use std::{ops::ControlFlow, path::Path, time::Duration};
 use store::ChunkStore;
-
-/// How closely chunks are looked at before they are copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Check {
-    /// Whether they are there, with all their bytes.
-    #[default]
-    Size,
-    /// Whether every byte is the one that was recorded. Looked at beside the copying, by a thread of its own.
-    Hash,
-}
+use transcode::Transcode;
 
 /// How far an export has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes written.
-    pub written: u64,
-    /// Bytes of the whole file.
+    /// What is done: bytes where they are copied, nanoseconds of playing time where pictures are made anew. Never
+    /// less than before, but where a copy begins again without a chunk that turned out to be damaged.
+    pub done: u64,
+    /// What there is to do.
     pub total: u64,
 }
 
@@ -49,97 +60,64 @@ pub struct Exported {
     pub skipped: Vec<ChunkId>,
 }
 
-/// Makes an MP4 of a session's program and its mix, without encoding: all of it, or exactly `cut`.
+/// Makes a file of a session as `plan` says.
 ///
-/// `progress` is called after each chunk; when it breaks, nothing is left behind.
-pub fn export_mp4(
+/// What is to be encoded is kept in a folder within `work` until the file is complete, so that the same export goes
+/// on where a crash has cut it off; several may share `work`. `progress` is called after each chunk that is copied
+/// and before each picture that is drawn. When it breaks, nothing is left behind; after any other error the finished
+/// work stays, for another attempt or for [`clean`].
+pub fn export(
     store: &ChunkStore,
     manifest: &Manifest,
-    cut: Option<Span>,
-    check: Check,
+    plan: &Plan,
+    work: &Path,
     out: &Path,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Exported, ExportError> {
-    let tracks = [picture(manifest), sound(manifest)];
-    Export { store, manifest, cut, check }.run(tracks.into_iter().flatten().collect(), out, progress)
-}
-
-/// Makes an M4A of a session's mix alone, as [`export_mp4`] does.
-pub fn export_m4a(
-    store: &ChunkStore,
-    manifest: &Manifest,
-    cut: Option<Span>,
-    check: Check,
-    out: &Path,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Exported, ExportError> {
-    Export { store, manifest, cut, check }.run(sound(manifest).into_iter().collect(), out, progress)
-}
-
-fn picture(manifest: &Manifest) -> Option<&TrackManifest> {
-    manifest.tracks.iter().find(|track| track.track.kind == TrackKind::Program && !track.chunks.is_empty())
-}
-
-/// The mix, or what sound there is without one.
-fn sound(manifest: &Manifest) -> Option<&TrackManifest> {
-    let sounds =
-        || manifest.tracks.iter().filter(|track| track.track.kind.is_audio() && !track.chunks.is_empty());
-    sounds().find(|track| track.track.kind == TrackKind::Mix).or_else(|| sounds().next())
-}
-
-struct Export<'a> {
-    store: &'a ChunkStore,
-    manifest: &'a Manifest,
-    cut: Option<Span>,
-    check: Check,
-}
-
-impl Export<'_> {
-    fn run(
-        &self,
-        tracks: Vec<&TrackManifest>,
-        out: &Path,
-        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Exported, ExportError> {
-        let mut source = Source::new(self.store, &tracks)?;
-        let span = self.cut.unwrap_or_else(|| self.manifest.span());
-        let gaps: Vec<_> = self.manifest.meta.session_gaps().collect();
-        // What turns out to be damaged is left out, and the file is planned again without it.
-        loop {
-            let plan = source.plan(span, &gaps)?;
-            if source.leave_out_absent(&plan) {
-                continue;
-            }
-            let mut file = PartFile::create(out, plan.size)?;
-            let unchecked = if self.check == Check::Hash { source.unchecked(&plan) } else { Vec::new() };
-            let checker = Checker::new(self.store, unchecked);
-            let (copied, damaged) = thread::scope(|scope| {
-                let checking = scope.spawn(|| checker.damaged());
-                let copied = copy(&plan, &mut source, &mut file, progress);
-                if !matches!(copied, Ok(Copied::All)) {
-                    checker.stop();
-                }
-                (copied, checking.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            });
-            if matches!(copied?, Copied::Unreadable) || source.leave_out_damaged(checker, &damaged) {
-                continue;
-            }
-            file.finish()?;
-            let Source { skipped, .. } = source;
-            return Ok(Exported { bytes: plan.size, duration: plan.duration, span: plan.span, skipped });
+    plan.checked()?;
+    let pictured = Pictured::find(manifest, plan)?;
+    let sound = plan::sound(manifest);
+    if is_encoded(store, &pictured, plan)? {
+        if plan.encode == Encode::Never {
+            return Err(ExportError::NeedsEncoding);
         }
+        return Transcode { store, manifest, plan, pictured, sound, work }.run(out, progress);
     }
+    let tracks: Vec<_> = pictured.tracks().into_iter().chain(sound).collect();
+    let source = Source::new(store, &tracks)?;
+    let gaps: Vec<_> = manifest.meta.session_gaps().collect();
+    let span = plan.cut.unwrap_or_else(|| manifest.span());
+    Copy { store, span, gaps: &gaps, check: plan.check }.run(source, out, progress)
 }
 
-/// Writes all of a plan, durably, but not yet under its name.
-fn copy(
-    plan: &FlatPlan,
-    source: &mut Source<'_>,
-    file: &mut PartFile,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Copied, ExportError> {
-    file.write(&plan.head)?;
-    let copied = source.copy_all(plan, file, progress)?;
-    file.sync()?;
-    Ok(copied)
+/// Whether a plan takes encoding: it is not enough to copy what was recorded.
+pub fn needs_encoding(store: &ChunkStore, manifest: &Manifest, plan: &Plan) -> Result<bool, ExportError> {
+    plan.checked()?;
+    is_encoded(store, &Pictured::find(manifest, plan)?, plan)
+}
+
+fn is_encoded(store: &ChunkStore, pictured: &Pictured<'_>, plan: &Plan) -> Result<bool, ExportError> {
+    Ok(match (plan.container, pictured) {
+        (Container::Webm | Container::Gif, _) | (Container::Mp4, Pictured::Composition(_)) => true,
+        (Container::M4a, _) | (Container::Mp4, Pictured::Nothing) => false,
+        (Container::Mp4, Pictured::Track(track)) => {
+            plan.crf.is_some() || plan.pace != Pace::AsRecorded || !is_as_wanted(store, track, plan)?
+        }
+    })
+}
+
+/// Whether a track has the codec and the size that are wanted.
+fn is_as_wanted(store: &ChunkStore, track: &TrackManifest, plan: &Plan) -> Result<bool, ExportError> {
+    let inits = Track::load(store, track, &mut Vec::new())?.inits;
+    let is_codec = |codec: &CodecConfig| match plan.video {
+        None => true,
+        Some(VideoCodec::H264) => matches!(codec, CodecConfig::H264 { .. }),
+        Some(VideoCodec::Vp9) => matches!(codec, CodecConfig::Vp9 { .. }),
+        Some(VideoCodec::Av1) => matches!(codec, CodecConfig::Av1 { .. }),
+    };
+    let fits = |codec: &CodecConfig| {
+        let (size, limit) = (codec.picture_size(), plan.limit());
+        size.is_none_or(|size| size.width <= limit.width && size.height <= limit.height)
+    };
+    Ok(inits.iter().all(|init| is_codec(&init.codec) && fits(&init.codec)))
 }

@@ -1,13 +1,14 @@
-//! The chunks that go into a file: found, checked, copied, and left out where they cannot be read.
+//! The chunks that are copied into a file: found, checked, copied, and left out where they cannot be read.
 
 use crate::{ExportError, Progress, part_file::PartFile};
 use media::{ChunkRange, FlatPlan, FlatTrack};
-use model::{Chunk, ChunkId, Hash, Init, Span, TrackManifest};
+use model::{Chunk, ChunkId, Hash, Init, Span, TrackId, TrackManifest};
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     ops::ControlFlow,
+    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
 };
 use store::{ChunkStore, StoreError};
@@ -22,23 +23,59 @@ pub(crate) enum Copied {
 /// Tracks with the chunks that can be read.
 pub(crate) struct Source<'a> {
     store: &'a ChunkStore,
-    tracks: Vec<Track<'a>>,
-    chunks: HashMap<&'a ChunkId, &'a Chunk>,
+    tracks: Vec<Track>,
+    chunks: HashMap<ChunkId, Chunk>,
+    /// Where chunks lie that were made for this file and are in no store.
+    made: HashMap<ChunkId, PathBuf>,
     /// Those whose bytes were compared.
     checked: HashSet<ChunkId>,
     /// Those that were left out.
     pub skipped: Vec<ChunkId>,
 }
 
-struct Track<'a> {
-    manifest: &'a TrackManifest,
-    inits: Vec<Init>,
-    chunks: Vec<Chunk>,
+/// A track with what is needed to read it.
+#[derive(Debug, Clone)]
+pub(crate) struct Track {
+    pub id: TrackId,
+    pub inits: Vec<Init>,
+    pub chunks: Vec<Chunk>,
 }
 
-impl Track<'_> {
+impl Track {
+    /// Reads a track's inits. Chunks whose init is gone are left out; these come back too.
+    pub fn load(
+        store: &ChunkStore,
+        manifest: &TrackManifest,
+        lost: &mut Vec<ChunkId>,
+    ) -> Result<Self, ExportError> {
+        let mut inits = HashMap::new();
+        let mut looked_for = HashSet::new();
+        for chunk in &manifest.chunks {
+            if !looked_for.insert(chunk.init) {
+                continue;
+            }
+            match store.init(chunk.id.session, &chunk.id.track, &chunk.init) {
+                Ok(init) => _ = inits.insert(chunk.init, init),
+                Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let (chunks, without): (Vec<&Chunk>, _) =
+            manifest.chunks.iter().partition(|chunk| inits.contains_key(&chunk.init));
+        lost.extend(without.into_iter().map(|chunk| chunk.id.clone()));
+        // In the order of their use, so that the same recording is always read the same way.
+        let mut used: Vec<Hash> = Vec::new();
+        chunks.iter().for_each(|chunk| {
+            if !used.contains(&chunk.init) {
+                used.push(chunk.init);
+            }
+        });
+        let inits = used.iter().filter_map(|hash| inits.remove(hash)).collect();
+        Ok(Self { id: manifest.track.id.clone(), inits, chunks: chunks.into_iter().cloned().collect() })
+    }
+
     fn flat(&self) -> FlatTrack<'_> {
-        FlatTrack { id: &self.manifest.track.id, inits: &self.inits, chunks: &self.chunks }
+        FlatTrack { id: &self.id, inits: &self.inits, chunks: &self.chunks }
     }
 }
 
@@ -67,41 +104,34 @@ impl<'a> Checker<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Reads the tracks' inits. Chunks whose init is gone are skipped.
-    pub fn new(store: &'a ChunkStore, tracks: &[&'a TrackManifest]) -> Result<Self, ExportError> {
-        let all = tracks.iter().flat_map(|track| &track.chunks).map(|chunk| (&chunk.id, chunk));
+    /// Of tracks in a store.
+    pub fn new(store: &'a ChunkStore, tracks: &[&TrackManifest]) -> Result<Self, ExportError> {
         let mut source = Self {
             store,
             tracks: Vec::new(),
-            chunks: all.collect(),
+            chunks: HashMap::new(),
+            made: HashMap::new(),
             checked: HashSet::new(),
             skipped: Vec::new(),
         };
-        for &manifest in tracks {
-            let inits = source.inits(manifest)?;
-            let (chunks, lost): (Vec<&Chunk>, _) =
-                manifest.chunks.iter().partition(|chunk| inits.contains_key(&chunk.init));
-            source.skipped.extend(lost.into_iter().map(|chunk| chunk.id.clone()));
-            let chunks = chunks.into_iter().cloned().collect();
-            source.tracks.push(Track { manifest, inits: inits.into_values().collect(), chunks });
+        for manifest in tracks {
+            let track = Track::load(store, manifest, &mut source.skipped)?;
+            source.add(track);
         }
         Ok(source)
     }
 
-    fn inits(&self, manifest: &TrackManifest) -> Result<HashMap<Hash, Init>, ExportError> {
-        let mut inits = HashMap::new();
-        let mut looked_for = HashSet::new();
-        for chunk in &manifest.chunks {
-            if !looked_for.insert(chunk.init) {
-                continue;
-            }
-            match self.store.init(chunk.id.session, &chunk.id.track, &chunk.init) {
-                Ok(init) => _ = inits.insert(chunk.init, init),
-                Err(StoreError::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(inits)
+    /// Adds a track that was made for this file, before all others. `paths` says where its chunks lie.
+    pub fn add_made(&mut self, track: Track, paths: Vec<PathBuf>) {
+        let ids = track.chunks.iter().map(|chunk| chunk.id.clone());
+        self.made.extend(ids.zip(paths));
+        self.add(track);
+        self.tracks.rotate_right(1);
+    }
+
+    fn add(&mut self, track: Track) {
+        self.chunks.extend(track.chunks.iter().map(|chunk| (chunk.id.clone(), chunk.clone())));
+        self.tracks.push(track);
     }
 
     /// Plans a file of what can be read.
@@ -113,9 +143,9 @@ impl<'a> Source<'a> {
     /// Leaves out the chunks of a plan that are not there with all their bytes, and says whether there were any.
     /// Whatever keeps a chunk from being read, a failing disk too: the rest is worth having.
     pub fn leave_out_absent(&mut self, plan: &FlatPlan) -> bool {
-        let is_there = |id| self.chunks.get(id).is_some_and(|chunk| self.store.open_chunk(chunk).is_ok());
         let ids = plan.copies.iter().map(|copy| &copy.chunk);
-        let absent: HashSet<_> = ids.filter(|id| !is_there(*id)).cloned().collect();
+        let stored = ids.filter(|id| !self.made.contains_key(*id));
+        let absent: HashSet<_> = stored.filter(|id| self.file(id).is_err()).cloned().collect();
         self.leave_out(&absent);
         !absent.is_empty()
     }
@@ -123,7 +153,7 @@ impl<'a> Source<'a> {
     /// The chunks of a plan whose bytes nobody has compared yet.
     pub fn unchecked(&self, plan: &FlatPlan) -> Vec<ChunkId> {
         let ids = plan.copies.iter().map(|copy| &copy.chunk);
-        ids.filter(|id| !self.checked.contains(*id)).cloned().collect()
+        ids.filter(|id| !self.checked.contains(*id) && !self.made.contains_key(*id)).cloned().collect()
     }
 
     /// Takes over what was found; says whether there was any damage.
@@ -147,23 +177,23 @@ impl<'a> Source<'a> {
         file: &mut PartFile,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Copied, ExportError> {
-        let mut written = plan.head.len() as u64;
-        let mut tell = |written| match progress(Progress { written, total: plan.size }) {
+        let mut done = plan.head.len() as u64;
+        let mut tell = |done| match progress(Progress { done, total: plan.size }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(ExportError::Cancelled),
         };
-        tell(written)?;
+        tell(done)?;
         for copy in &plan.copies {
             if let Err(failed) = self.copy(copy, file) {
                 // A copy does not say which side failed; reading alone does.
-                if self.is_readable(copy) {
+                if self.made.contains_key(&copy.chunk) || self.is_readable(copy) {
                     return Err(failed);
                 }
                 self.leave_out(&HashSet::from([copy.chunk.clone()]));
                 return Ok(Copied::Unreadable);
             }
-            written += copy.bytes.end - copy.bytes.start;
-            tell(written)?;
+            done += copy.bytes.end - copy.bytes.start;
+            tell(done)?;
         }
         Ok(Copied::All)
     }
@@ -180,9 +210,16 @@ impl<'a> Source<'a> {
     }
 
     fn open(&self, copy: &ChunkRange) -> io::Result<File> {
-        let chunk = self.chunks.get(&copy.chunk).ok_or(io::ErrorKind::NotFound)?;
-        let mut file = self.store.open_chunk(chunk).map_err(io::Error::other)?;
+        let mut file = self.file(&copy.chunk)?;
         file.seek(SeekFrom::Start(copy.bytes.start))?;
         Ok(file)
+    }
+
+    fn file(&self, id: &ChunkId) -> io::Result<File> {
+        if let Some(path) = self.made.get(id) {
+            return File::open(path);
+        }
+        let chunk = self.chunks.get(id).ok_or(io::ErrorKind::NotFound)?;
+        self.store.open_chunk(chunk).map_err(io::Error::other)
     }
 }

@@ -5,11 +5,11 @@ mod common;
 
 use common::*;
 use model::{ChunkId, Span};
-use spool_export::{Check, ExportError, Exported, export_mp4};
+use spool_export::{Check, Container, ExportError, Exported};
 use std::{fs, ops::ControlFlow, path::Path};
 
 fn export(recorded: &Recorded, check: Check) -> Result<Exported, ExportError> {
-    export_mp4(&recorded.store, &recorded.manifest, None, check, &recorded.out("out.mp4"), &mut go_on)
+    recorded.export(&copy(Container::Mp4, None, check), &recorded.out("out.mp4"), &mut go_on)
 }
 
 fn second(recorded: &Recorded, track: usize) -> ChunkId {
@@ -70,8 +70,7 @@ fn a_chunk_that_fails_while_it_is_copied_is_left_out() {
         ControlFlow::Continue(())
     };
     let out = recorded.out("out.mp4");
-    let exported =
-        export_mp4(&recorded.store, &recorded.manifest, None, Check::Size, &out, &mut progress).unwrap();
+    let exported = recorded.export(&copy(Container::Mp4, None, Check::Size), &out, &mut progress).unwrap();
     assert_eq!(exported.skipped, [failing]);
     assert_eq!(fs::metadata(&out).unwrap().len(), exported.bytes);
     assert_eq!(probe(&out, "v", &["pts"]).len(), 240);
@@ -104,12 +103,11 @@ fn a_cancelled_export_leaves_what_was_there() {
     for calls in 0..8 {
         let (mut left, mut told) = (calls, Vec::new());
         let mut progress = |progress: spool_export::Progress| {
-            told.push(progress.written);
+            told.push(progress.done);
             left -= 1;
             if left < 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let cancelled =
-            export_mp4(&recorded.store, &recorded.manifest, None, Check::Size, &out, &mut progress);
+        let cancelled = recorded.export(&copy(Container::Mp4, None, Check::Size), &out, &mut progress);
         // Six chunks: told at the beginning and after each.
         assert_eq!(matches!(cancelled, Err(ExportError::Cancelled)), calls < 7, "{calls}");
         assert!(told.is_sorted());
@@ -123,7 +121,7 @@ fn impossible_places_are_refused() {
     let recorded = recorded();
     for out in ["nowhere/out.mp4", "data"] {
         let out = recorded.out(out);
-        let refused = export_mp4(&recorded.store, &recorded.manifest, None, Check::Size, &out, &mut go_on);
+        let refused = recorded.export(&copy(Container::Mp4, None, Check::Size), &out, &mut go_on);
         assert!(matches!(refused, Err(ExportError::Io { .. })), "{refused:?}");
     }
     assert_eq!(left_behind(&recorded), [""; 0]);
@@ -143,6 +141,6 @@ fn a_span_without_anything_is_an_error() {
     let recorded = recorded();
     let cut = Some(Span::new(millis(20_000), millis(30_000)));
     let out = recorded.out("out.mp4");
-    let nothing = export_mp4(&recorded.store, &recorded.manifest, cut, Check::Size, &out, &mut go_on);
+    let nothing = recorded.export(&copy(Container::Mp4, cut, Check::Size), &out, &mut go_on);
     assert!(matches!(nothing, Err(ExportError::Nothing)));
 }

@@ -6,8 +6,8 @@ mod common;
 
 use common::*;
 use model::{CodecConfig, Packet, PartMark, Piece, Span, Timestamp, TrackKind};
-use spool_export::{Check, Exported, export_m4a, export_mp4};
-use std::{path::Path, path::PathBuf, process::Command};
+use spool_export::{Check, Container, Exported};
+use std::{path::Path, path::PathBuf};
 
 /// A packet's time in ticks, and its MD5.
 type Seen = (i64, String);
@@ -47,29 +47,10 @@ fn record(
 
 fn export(recorded: &Recorded, cut: Option<Span>) -> (PathBuf, Exported) {
     let out = recorded.out("out.mp4");
-    let exported =
-        export_mp4(&recorded.store, &recorded.manifest, cut, Check::Size, &out, &mut go_on).unwrap();
+    let exported = recorded.export(&copy(Container::Mp4, cut, Check::Size), &out, &mut go_on).unwrap();
     assert_eq!(exported.bytes, std::fs::metadata(&out).unwrap().len());
     assert_eq!(exported.skipped, []);
     (out, exported)
-}
-
-/// MD5s of all pictures that are shown.
-fn pictures_of(path: &Path) -> Vec<String> {
-    let mut command = Command::new("ffmpeg");
-    command.args(["-v", "warning", "-i"]).arg(path);
-    command.args(["-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", "-"]);
-    let text = String::from_utf8(run(&mut command)).unwrap();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
-}
-
-/// All samples of the sound, of the left channel.
-fn sound_of(path: &Path) -> Vec<i16> {
-    let mut command = Command::new("ffmpeg");
-    command.args(["-v", "warning", "-i"]).arg(path);
-    command.args(["-map", "0:a", "-f", "s16le", "-"]);
-    run(&mut command).chunks_exact(4).map(|both| i16::from_le_bytes([both[0], both[1]])).collect()
 }
 
 /// The sound of a file begins and ends with the very sample that it should. FFmpeg 5.1 plays the last packet to its
@@ -201,8 +182,7 @@ fn sound_alone_makes_an_m4a() {
     let (film, recorded) = (film(), recorded());
     let out = recorded.out("out.m4a");
     let cut = Span::new(millis(2000), millis(9000));
-    let exported =
-        export_m4a(&recorded.store, &recorded.manifest, Some(cut), Check::Hash, &out, &mut go_on).unwrap();
+    let exported = recorded.export(&copy(Container::M4a, Some(cut), Check::Hash), &out, &mut go_on).unwrap();
     assert_eq!((exported.duration.as_millis(), exported.span), (7000, cut));
     assert_sound_is(&out, &sound_of(&film.path())[2 * 48_000..9 * 48_000]);
     assert!(probe(&out, "v", &["pts"]).is_empty());

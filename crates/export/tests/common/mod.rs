@@ -7,6 +7,7 @@ use model::{
     ChunkId, CodecConfig, Gap, GapReason, Manifest, Mode, Packet, Piece, RecordingId, Retention, SessionId,
     SessionMeta, SessionState, Size, Span, Timestamp, TrackInfo, TrackKind, UtcTime,
 };
+use spool_export::{Check, Container, ExportError, Exported, Plan, Progress, export};
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path, process::Command, sync::Arc, sync::OnceLock};
 use store::{ChunkStore, OsFs};
 use tempfile::TempDir;
@@ -38,11 +39,18 @@ pub fn film() -> &'static Film {
 
 /// Moving pictures of this size with a keyframe each two seconds, and a tone.
 pub fn make_film(size: &str, seconds: u32) -> Film {
+    film_of(size, seconds, "testsrc2", "sine=f=440:r=48000")
+}
+
+/// What ffmpeg's sources give, encoded as a recorder does.
+pub fn film_of(size: &str, seconds: u32, pictures: &str, sound: &str) -> Film {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("film.mp4");
     let arguments = format!(
-        "-v error -f lavfi -i testsrc2=s={size}:r=30:d={seconds} -f lavfi -i sine=f=440:r=48000:d={seconds} \
+        "-v error -f lavfi -i {pictures}=s={size}:r=30:d={seconds} -f lavfi -i {sound}:d={seconds} \
          -c:v libx264 -preset veryfast -bf 0 -g 60 -keyint_min 60 -sc_threshold 0 -pix_fmt yuv420p \
+         -vf scale=out_color_matrix=bt709:out_range=tv -colorspace bt709 -color_primaries bt709 -color_trc bt709 \
+         -color_range tv \
          -video_track_timescale 90000 -c:a aac -ac 2 -b:a 96k"
     );
     run(Command::new("ffmpeg").args(arguments.split_whitespace()).arg(&path));
@@ -116,6 +124,43 @@ pub fn probe(path: &Path, stream: &str, fields: &[&str]) -> Vec<Vec<String>> {
     packets.map(|packet| fields.iter().map(|name| field(packet, name)).collect()).collect()
 }
 
+/// Each picture of a file, as it is shown, in sRGB.
+pub fn pictures_of(path: &Path) -> Vec<Vec<u8>> {
+    let size = stream_fields(path, "v", &["width", "height"]);
+    let side = |index: usize| size[index].parse::<usize>().unwrap();
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "warning", "-i"]).arg(path);
+    command.args(["-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]);
+    run(&mut command).chunks_exact(side(0) * side(1) * 3).map(<[u8]>::to_vec).collect()
+}
+
+/// All samples of the sound, of the left channel.
+pub fn sound_of(path: &Path) -> Vec<i16> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "warning", "-i"]).arg(path);
+    command.args(["-map", "0:a", "-ac", "2", "-f", "s16le", "-"]);
+    run(&mut command).chunks_exact(4).map(|both| i16::from_le_bytes([both[0], both[1]])).collect()
+}
+
+/// What ffprobe says of a stream.
+pub fn stream_fields(path: &Path, stream: &str, fields: &[&str]) -> Vec<String> {
+    let mut command = Command::new("ffprobe");
+    let entries = format!("stream={}", fields.join(","));
+    command.args(["-v", "warning", "-select_streams", stream, "-show_entries", &entries]).arg(path);
+    let text = String::from_utf8(run(&mut command)).unwrap();
+    let field =
+        |field: &&str| text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix('=')).unwrap();
+    fields.iter().map(|name| field(name).to_owned()).collect()
+}
+
+/// How alike two pictures are, in dB; 99 if they are the same.
+pub fn psnr(a: &[u8], b: &[u8]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let square = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
+    let mean = a.iter().zip(b).map(square).sum::<f64>() / a.len() as f64;
+    if mean == 0.0 { 99.0 } else { 10.0 * (255.0 * 255.0 / mean).log10() }
+}
+
 /// A session in a store.
 pub struct Recorded {
     pub dir: TempDir,
@@ -124,6 +169,20 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    pub fn export(
+        &self,
+        plan: &Plan,
+        out: &Path,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Exported, ExportError> {
+        export(&self.store, &self.manifest, plan, &self.work(), out, progress)
+    }
+
+    /// Where exports keep what they encode.
+    pub fn work(&self) -> std::path::PathBuf {
+        self.store.dir().join("exports")
+    }
+
     pub fn out(&self, name: &str) -> std::path::PathBuf {
         self.dir.path().join(name)
     }
@@ -200,20 +259,29 @@ pub fn drain(chunker: &mut Chunker) -> Vec<Piece> {
 
 /// The film, recorded as it is.
 pub fn recorded() -> Recorded {
-    let film = film();
-    let mut tracks = Vec::new();
-    for (kind, name, codec, packets) in [
+    record_film(film(), &[])
+}
+
+/// A film as a session, with nothing recorded within the gaps.
+pub fn record_film(film: &Film, gaps: &[Span]) -> Recorded {
+    let end = Timestamp::from_ticks(film.pictures.len() as i64, FPS as u32);
+    let tracks = [
         (TrackKind::Program, "program", &film.h264, &film.pictures),
         (TrackKind::Mix, "mix", &film.aac, &film.sounds),
-    ] {
+    ];
+    let tracks = tracks.map(|(kind, name, codec, packets)| {
         let mut chunker = chunker(name, codec);
         for packet in packets {
+            if let Some(gap) = gaps.iter().find(|gap| gap.contains(packet.at)) {
+                chunker.seal(gap.start);
+                continue;
+            }
             chunker.push(packet.clone()).unwrap();
         }
-        chunker.seal(millis(12_000));
-        tracks.push((kind, name, drain(&mut chunker)));
-    }
-    store(tracks, &[])
+        chunker.seal(end);
+        (kind, name, drain(&mut chunker))
+    });
+    store(tracks.into(), gaps)
 }
 
 pub fn millis(millis: i64) -> Timestamp {
@@ -221,6 +289,11 @@ pub fn millis(millis: i64) -> Timestamp {
 }
 
 /// Exports are not interrupted here.
-pub fn go_on(_: spool_export::Progress) -> ControlFlow<()> {
+pub fn go_on(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
+}
+
+/// A copy of what was recorded.
+pub fn copy(container: Container, cut: Option<Span>, check: Check) -> Plan {
+    Plan { cut, check, ..Plan::new(container) }
 }
