@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::command::{Activity, Choice, Quality, SessionPlan, Snapshot};
-use model::{GapReason, Manifest, Timestamp};
+use model::{
+    Annotation, Drawing, GapReason, InputEvent, InputSample, Inset, Layout, Manifest, Mode, Timestamp,
+    TrackKind,
+};
 use std::sync::atomic::AtomicI64;
 
 struct Recorder {
@@ -65,7 +68,7 @@ fn plan() -> SessionPlan {
         screen: Choice::Default,
         camera: Choice::Off,
         camera_format: None,
-        mode: model::Mode::Program,
+        mode: Mode::Program,
         layout: None,
         keys: false,
         microphone: Choice::Default,
@@ -161,4 +164,131 @@ fn a_nearly_full_disk_ends_the_recording_in_order() {
     assert_eq!((list.len(), list[0].state), (1, model::SessionState::Finalized));
     let refused = recorder.ask(Command::Begin(plan().into())).unwrap_err();
     assert_eq!(refused.code(), "disk_full");
+}
+
+fn kinds(manifest: &Manifest) -> Vec<(String, TrackKind)> {
+    manifest.tracks.iter().map(|track| (track.track.id.to_string(), track.track.kind)).collect()
+}
+
+#[test]
+fn each_mode_has_its_tracks_and_all_of_them_end_together() {
+    use TrackKind::{Camera, Input, Mix, Program, Screen};
+    for (mode, pictures) in [
+        (Mode::Program, vec![("program", Program)]),
+        (Mode::Tracks, vec![("screen", Screen), ("camera", Camera)]),
+        (Mode::Both, vec![("program", Program), ("screen", Screen), ("camera", Camera)]),
+    ] {
+        let recorder = Recorder::start();
+        let plan = SessionPlan { mode, camera: Choice::Default, ..plan() };
+        recorder.ask(Command::Begin(plan.into())).unwrap();
+        recorder.record_until(2_500);
+        let (_, manifest, _data) = recorder.stop();
+        let expected = pictures.into_iter().chain([("input", Input), ("mix", Mix)]);
+        assert_eq!(kinds(&manifest), expected.map(|(id, kind)| (id.to_owned(), kind)).collect::<Vec<_>>());
+        for track in &manifest.tracks {
+            let (first, last) = (track.chunks.first().unwrap(), track.chunks.last().unwrap());
+            let early = manifest.span().end.saturating_since(last.span.end);
+            assert!(early < Duration::from_millis(100), "{} ends {early:?} early", track.track.id);
+            let past = first.span.end.saturating_since(Timestamp(1_970_000_000));
+            assert!(past < Duration::from_millis(400), "{} leaves the grid by {past:?}", track.track.id);
+        }
+    }
+}
+
+#[test]
+fn a_camera_alone_and_sound_alone_are_recordings_too() {
+    for (camera, expected) in [(Choice::Default, vec!["program", "input", "mix"]), (Choice::Off, vec!["mix"])]
+    {
+        let recorder = Recorder::start();
+        let plan = SessionPlan { screen: Choice::Off, camera, ..plan() };
+        recorder.ask(Command::Begin(plan.into())).unwrap();
+        recorder.wait(|snapshot| snapshot.elapsed_ms >= 1_000);
+        let (_, manifest, _data) = recorder.stop();
+        assert_eq!(kinds(&manifest).iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), expected);
+        assert!(manifest.tracks.iter().all(|track| !track.chunks.is_empty()));
+    }
+}
+
+/// What people did, by the chunks of the data track, each read alone.
+fn input(recorder: &Engine, manifest: &Manifest) -> Vec<(Timestamp, InputSample)> {
+    let track = manifest.tracks.iter().find(|track| track.track.kind == TrackKind::Input).unwrap();
+    let mut samples = Vec::new();
+    for chunk in &track.chunks {
+        let bytes = recorder.store.read(&chunk.id).unwrap();
+        let before = samples.len();
+        for part in &chunk.parts {
+            let mut at = part.offset as usize + part.payload as usize;
+            for sample in &part.samples {
+                let document = &bytes[at..at + sample.size as usize];
+                samples.push((part.span.start, serde_json::from_slice(document).unwrap()));
+                at += sample.size as usize;
+            }
+        }
+        let first: &(Timestamp, InputSample) = &samples[before];
+        assert!(first.1.state.is_some(), "a chunk begins with all that holds");
+    }
+    samples
+}
+
+#[test]
+fn layouts_and_drawings_are_kept_with_their_times() {
+    let recorder = Recorder::start();
+    let plan = SessionPlan { camera: Choice::Default, ..plan() };
+    recorder.ask(Command::Begin(plan.into())).unwrap();
+    recorder.record_until(700);
+    let moved = Layout { camera: Inset::default().at(model::Corner::TopLeft), ..Layout::default() };
+    recorder.ask(Command::Arrange(moved)).unwrap();
+    let drawing = Drawing {
+        id: 7,
+        tool: model::Tool::Line,
+        points: vec![model::Point { x: 0, y: 0 }, model::Point { x: 90, y: 90 }],
+        color: model::Color::WHITE,
+        width: 4,
+        fade_after_ms: None,
+    };
+    recorder.ask(Command::Annotate(Annotation::Draw(drawing.clone()))).unwrap();
+    let wrong = Drawing { width: 0, ..drawing };
+    assert_eq!(recorder.ask(Command::Annotate(Annotation::Draw(wrong))).unwrap_err().code(), "invalid");
+    recorder.record_until(4_500);
+    let engine = recorder.engine.clone();
+    let (_, manifest, _data) = recorder.stop();
+    let layouts = &manifest.meta.layouts;
+    assert_eq!(layouts.iter().map(|change| change.layout).collect::<Vec<_>>(), [Layout::default(), moved]);
+    assert!(layouts[1].at >= Timestamp(700_000_000));
+    let samples = input(&engine, &manifest);
+    let size = samples.iter().flat_map(|(_, sample)| &sample.events).find_map(|event| match event {
+        InputEvent::Resized(size) => Some(*size),
+        _ => None,
+    });
+    assert_eq!(size, Some(model::Size::new(1280, 720)));
+    let (at, last) = samples.iter().rfind(|(_, sample)| sample.state.is_some()).unwrap();
+    assert_eq!(*at, Timestamp(4_000_000_000));
+    assert_eq!(
+        last.state.as_ref().unwrap().drawings.iter().map(|drawn| drawn.drawing.id).collect::<Vec<_>>(),
+        [7]
+    );
+}
+
+#[test]
+fn sound_and_pictures_are_compared_at_the_end() {
+    let recorder = Recorder::start();
+    let plan = SessionPlan { microphone: Choice::Id("synthetic:mic:200ppm".into()), ..plan() };
+    recorder.ask(Command::Begin(plan.into())).unwrap();
+    recorder.record_until(1_500);
+    let (_, manifest, _data) = recorder.stop();
+    let check = manifest.meta.check.unwrap();
+    assert_eq!(check.sound.iter().map(|sound| sound.track.as_str()).collect::<Vec<_>>(), ["mic"]);
+    assert!(check.end_offset_us.is_some_and(|offset| offset.abs() < 50_000), "{check:?}");
+}
+
+#[test]
+fn nothing_is_arranged_or_drawn_without_a_recording_and_none_on_sound() {
+    let recorder = Recorder::start();
+    let clear = || Command::Annotate(Annotation::Clear);
+    assert_eq!(recorder.ask(clear()).unwrap_err().code(), "not_recording");
+    assert_eq!(recorder.ask(Command::Arrange(Layout::default())).unwrap_err().code(), "not_recording");
+    let plan = SessionPlan { screen: Choice::Off, ..plan() };
+    recorder.ask(Command::Begin(plan.into())).unwrap();
+    assert_eq!(recorder.ask(clear()).unwrap_err().code(), "invalid");
+    recorder.stop();
 }
