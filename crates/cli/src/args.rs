@@ -62,8 +62,8 @@ pub(crate) enum Verb {
     Delete(Id),
     /// Shows or changes settings: `spool config`, `spool config fps`, `spool config fps=60`, `spool config fps=`.
     Config(Config),
-    /// Makes an ordinary file of a recording, without encoding it again.
-    Export(Export),
+    /// Makes an ordinary file of a recording: as it was recorded without encoding, or as asked for.
+    Export(Box<Export>),
     /// Runs the engine in the foreground; other commands start it by themselves.
     Engine,
 }
@@ -261,7 +261,7 @@ pub(crate) struct Config {
 pub(crate) struct Export {
     /// Id of a recording, or its beginning; `last` is the newest.
     pub(crate) id: String,
-    /// Where to; ends in .mp4 or .m4a.
+    /// Where to; ends in .mp4, .m4a (sound alone), .webm or .gif (pictures alone).
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// From here, in time as it plays.
@@ -270,12 +270,43 @@ pub(crate) struct Export {
     /// Up to here.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) to: Option<Duration>,
+    /// Pictures fit within this; they keep their shape and are never enlarged.
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub(crate) size: Option<[u32; 2]>,
+    /// At most so many pictures a second.
+    #[arg(long)]
+    pub(crate) fps: Option<u32>,
+    /// Exactly --fps pictures a second, or 30, whatever changed.
+    #[arg(long)]
+    pub(crate) constant_rate: bool,
+    /// What pictures are encoded as: h264, vp9 or av1.
+    #[arg(long)]
+    pub(crate) codec: Option<String>,
+    /// Quality, 0 (keeps everything) to 51.
+    #[arg(long)]
+    pub(crate) crf: Option<f32>,
+    /// One track of pictures alone: program, screen or camera.
+    #[arg(long, conflicts_with = "composition")]
+    pub(crate) track: Option<String>,
+    /// Composes the tracks anew. The file is JSON: [{"t": 0, "layout": {…}}, …], t in milliseconds, a layout as
+    /// `spool layout --json` shows it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) composition: Option<PathBuf>,
+    /// Rather no file than one whose pictures are encoded again.
+    #[arg(long)]
+    pub(crate) no_encode: bool,
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     let (key, value) =
         text.split_once('=').ok_or_else(|| format!("{text:?} is not of the form key=value"))?;
     if key.is_empty() { Err("the key is empty".to_owned()) } else { Ok((key.to_owned(), value.to_owned())) }
+}
+
+fn parse_size(text: &str) -> Result<[u32; 2], String> {
+    let side = |text: &str| text.parse().ok();
+    let size = text.split_once('x').and_then(|(width, height)| Some([side(width)?, side(height)?]));
+    size.ok_or_else(|| format!("{text:?} is not a size such as 1280x720"))
 }
 
 fn parse_point(text: &str) -> Result<Point, String> {

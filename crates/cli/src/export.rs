@@ -2,12 +2,16 @@
 
 use crate::{args, args::Common, connect, library, words};
 use anyhow::{Context, Result};
-use engine::command::{Command, Event, ExportPlan, Reply};
+use engine::command::{Arrangement, Command, Event, ExportPlan, Reply};
 use std::{
-    io::{IsTerminal, Write, stderr},
-    path::absolute,
+    fs::File,
+    io::{IsTerminal, Read, Write, stderr},
+    path::{Path, absolute},
     time::Duration,
 };
+
+/// More is no list of layouts.
+const COMPOSITION_BYTES_MAX: u64 = 16 << 20;
 
 pub(crate) fn run(common: &Common, flags: &args::Export) -> Result<()> {
     let mut client = connect::engine(common)?;
@@ -18,6 +22,14 @@ pub(crate) fn run(common: &Common, flags: &args::Export) -> Result<()> {
         output: absolute(&flags.output).context("cannot tell where the file goes")?,
         from_ms: flags.from.map(millis),
         to_ms: flags.to.map(millis),
+        size: flags.size,
+        fps: flags.fps,
+        constant_rate: flags.constant_rate,
+        codec: flags.codec.clone(),
+        crf: flags.crf,
+        track: flags.track.clone(),
+        composition: flags.composition.as_deref().map(read_composition).transpose()?,
+        no_encode: flags.no_encode,
     };
     let shown = !common.json && stderr().is_terminal();
     let reply = connect::ask(&mut client, Command::Export(plan), |event| {
@@ -39,4 +51,12 @@ pub(crate) fn run(common: &Common, flags: &args::Export) -> Result<()> {
     }
     let (size, length) = (words::bytes(made.bytes), words::clock(made.duration_ms));
     words::print(&format!("{} ({length}, {size})", made.output.display()))
+}
+
+fn read_composition(path: &Path) -> Result<Vec<Arrangement>> {
+    let read = || format!("cannot read the composition {}", path.display());
+    let mut text = String::new();
+    let file = File::open(path).with_context(read)?;
+    file.take(COMPOSITION_BYTES_MAX).read_to_string(&mut text).with_context(read)?;
+    serde_json::from_str(&text).with_context(read)
 }

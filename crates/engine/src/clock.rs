@@ -21,6 +21,11 @@ pub fn utc_now() -> UtcTime {
     UtcTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// So long ago by the wall clock, for files that nobody has touched since.
+pub(crate) fn wall_clock_before(ago: Duration) -> SystemTime {
+    SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
 /// Notices that the machine slept: a clock that counts sleep ran ahead of the one that does not.
 pub(crate) struct SleepWatch {
     /// How far it is ahead now, in nanoseconds.

@@ -89,17 +89,43 @@ pub struct SessionPlan {
     pub stop_after_ms: Option<u64>,
 }
 
-/// What to make of a recording.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How sources are arranged from some time of the recording on, as it plays.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Arrangement {
+    /// Milliseconds.
+    pub t: u64,
+    /// The layout.
+    pub layout: Layout,
+}
+
+/// What to make of a recording. What is left open comes out as it was recorded, without encoding where that can be.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ExportPlan {
     /// Id of a recording or session, or the beginning of one.
     pub id: String,
-    /// Where to, absolute. Its ending says what: `mp4` or `m4a`.
+    /// Where to, absolute. Its ending says what: `mp4`, `m4a`, `webm` or `gif`.
     pub output: PathBuf,
     /// From here, in milliseconds of the recording as it plays; its beginning if not given.
     pub from_ms: Option<u64>,
     /// Up to here, likewise.
     pub to_ms: Option<u64>,
+    /// Pictures fit within this many pixels across and down.
+    pub size: Option<[u32; 2]>,
+    /// At most this many pictures a second.
+    pub fps: Option<u32>,
+    /// Exactly `fps` pictures a second, or 30 where nobody says.
+    pub constant_rate: bool,
+    /// What pictures are encoded as: `h264`, `vp9` or `av1`.
+    pub codec: Option<String>,
+    /// Constant quality as x264 counts it: 0 keeps everything, 51 nothing.
+    pub crf: Option<f32>,
+    /// This track of pictures alone.
+    pub track: Option<String>,
+    /// The tracks composed anew, in these layouts; as they were recorded where the list is empty.
+    pub composition: Option<Vec<Arrangement>>,
+    /// Rather no file than one whose pictures are encoded again.
+    pub no_encode: bool,
 }
 
 /// Everything that a shell may ask.

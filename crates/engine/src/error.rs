@@ -80,6 +80,7 @@ impl EngineError {
             Self::Store(StoreError::DiskFull { .. }) => "disk_full",
             Self::Store(StoreError::InUse { .. }) => "in_use",
             Self::Store(_) => "store",
+            Self::Export(ExportError::NeedsEncoding) => "needs_encoding",
             Self::Export(_) => "export",
             Self::System { .. } => "system",
         }

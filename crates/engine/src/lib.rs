@@ -88,6 +88,7 @@ impl Engine {
             .spawn(move || run.run())
             .map_err(|cause| EngineError::System { operation: "starting the engine's thread", cause })?;
         let answering = Arc::new(AtomicUsize::new(0));
+        library::clean_exports(&store);
         let engine = Self { inputs, store, connections, answering: Arc::clone(&answering) };
         Ok((engine, Running { thread, answering }, recovered))
     }
