@@ -4,6 +4,7 @@
 
 mod rig;
 
+use model::{Damage, Size};
 use rig::{
     Listener,
     conformance::{self, Subject},
@@ -12,7 +13,7 @@ use rig::{
 use spool_capture::{
     CaptureError, LostReason, PermissionState, SourceConfig, SourceEvent, SourceId, SourceKind, native,
 };
-use std::{thread, time::Duration};
+use std::{process::Command, thread, time::Duration};
 
 const MONITOR: &str = "wayland:monitor";
 const FPS: u32 = 30;
@@ -92,5 +93,19 @@ fn the_user_can_stop_sharing() {
         thread::sleep(Duration::from_millis(300));
         assert_eq!(listener.pictures().counts(&rig::track("source")), counts, "it goes on after its end");
         assert_eq!(questions(), 1, "who ended it is not asked again");
+    });
+}
+
+#[test]
+fn a_screen_may_change_its_size() {
+    on_wayland("a_screen_may_change_its_size", || {
+        let listener = Listener::new();
+        let _capture = listener.open(&*native(), MONITOR, FPS);
+        assert_eq!(listener.picture("source", |_| true).picture.size, SIZE);
+        let larger = Size::new(800, 600);
+        let words = ["output", MOVING, "resolution", "800x600@60Hz"];
+        assert!(Command::new("swaymsg").args(words).status().unwrap().success());
+        let frame = listener.picture("source", |frame| frame.picture.size == larger);
+        assert_eq!(frame.damage, Damage::All);
     });
 }

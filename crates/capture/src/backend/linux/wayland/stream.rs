@@ -46,6 +46,10 @@ const GRACE: i64 = NANOS_PER_SECOND / 2;
 const AGREE: i64 = 10 * NANOS_PER_SECOND;
 /// The longest that stopping has to wait.
 const TICK_MAX: Duration = Duration::from_millis(100);
+/// A still screen is sent once, at the beginning. Where that was missed the stream is begun again, after so many
+/// nanoseconds: first it rests for the shorter time.
+const ROUSE: i64 = NANOS_PER_SECOND / 2;
+const REST: i64 = NANOS_PER_SECOND / 10;
 /// So many pictures that cannot be read, one after the other, are no accident.
 const BROKEN_MAX: u32 = 30;
 
@@ -330,6 +334,17 @@ struct Receiver<'a> {
     /// The time of what was pushed last.
     stamp: i64,
     broken: u32,
+    first: First,
+}
+
+/// What is done to get the first picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// It is waited for since then.
+    Awaited(i64),
+    /// The stream rests since then, to be begun again.
+    Resting(i64),
+    Seen,
 }
 
 impl<'a> Receiver<'a> {
@@ -347,6 +362,7 @@ impl<'a> Receiver<'a> {
             looked: sink.now().0,
             stamp: i64::MIN,
             broken: 0,
+            first: First::Awaited(sink.now().0),
         }
     }
 
@@ -361,6 +377,7 @@ impl<'a> Receiver<'a> {
     /// Pushes what there is to push by now.
     fn look(&mut self, now: HostTime) -> Result<(), End> {
         self.fetch();
+        self.rouse(now);
         let news = &self.line.news;
         let (Some(agreed), held) = (news.agreed.get(), news.held.get()) else { return Ok(()) };
         if now.0 >= self.due {
@@ -404,6 +421,22 @@ impl<'a> Receiver<'a> {
                 });
             }
             self.told = told;
+        }
+    }
+
+    /// Begins the stream again while the first picture is missing.
+    fn rouse(&mut self, now: HostTime) {
+        let held = self.line.news.held.get().is_some();
+        let (next, active) = match self.first {
+            First::Seen => return,
+            First::Awaited(_) if held => return self.first = First::Seen,
+            First::Resting(since) if held || now.0 - since >= REST => (First::Awaited(now.0), true),
+            First::Awaited(since) if now.0 - since >= ROUSE => (First::Resting(now.0), false),
+            First::Awaited(_) | First::Resting(_) => return,
+        };
+        self.first = next;
+        if let Err(error) = self.line.stream.set_active(active) {
+            tracing::debug!(%error, "cannot begin a stream again");
         }
     }
 
