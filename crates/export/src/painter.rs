@@ -56,7 +56,7 @@ impl Frames for Stage<'_> {
 }
 
 impl<'a> Painter<'a> {
-    /// Of what is pictured, within `limit`; none if there is nothing. Chunks that cannot be used are added to `lost`.
+    /// Of what is pictured, within `limit`; none if there is nothing that can be read. Chunks that cannot be used are added to `lost`.
     pub fn new(
         store: &'a ChunkStore,
         pictured: &Pictured<'_>,
@@ -71,6 +71,11 @@ impl<'a> Painter<'a> {
             Pictured::Composition(Composed { input: Some(_), .. }) => tracks.pop(),
             _ => None,
         };
+        let all = || tracks.iter().flat_map(|track| &track.chunks);
+        if !all().any(|chunk| store.open_chunk(chunk).is_ok()) {
+            lost.extend(all().map(|chunk| chunk.id.clone()));
+            return Ok(None);
+        }
         let tracks: Vec<_> = tracks.into_iter().map(stored).collect();
         let Some(main) = tracks.iter().find(|track| !track.chunks.is_empty()) else { return Ok(None) };
         let (Some(begins), Some(size)) = (main.begins(), main.size()) else { return Ok(None) };

@@ -32,7 +32,8 @@ pub enum Picture {
 /// How many pictures a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pace {
-    /// Each at the time at which it was seen, for as long as it stood.
+    /// Each at the time at which it was seen, for as long as it stood. In a composition whenever one of its tracks
+    /// changes, and for what people do at most sixty times a second.
     #[default]
     AsRecorded,
     /// Only on multiples of a share of a second, and only where something changed.

@@ -5,10 +5,11 @@ use crate::{
     copy::Copy,
     film::Film,
     gif::Gif,
+    pace::Cell,
     painter::{Painter, read_from},
     part_file::PartFile,
     plan::{Container, Pace, Pictured, Plan},
-    render::{Render, Teller},
+    render::{Maker, Render, Teller},
     sound::Sound,
     source::{Source, Track},
     webm::{self, Pictures},
@@ -68,7 +69,9 @@ impl Transcode<'_> {
                 self.gif(painter, &mut work, &mut scope, out, &mut teller)
             }
             Some(painter) => self.film(painter, &mut work, &mut scope, out, &mut teller),
-            None if self.plan.container == Container::Webm => self.webm(None, &mut scope, out, &mut teller),
+            None if self.plan.container == Container::Webm => {
+                self.webm(None, 0, &mut scope, out, &mut teller)
+            }
             None => Err(ExportError::Nothing),
         };
         if matches!(made, Ok(_) | Err(ExportError::Cancelled)) {
@@ -129,7 +132,7 @@ impl Transcode<'_> {
         let mut gif = Gif::new(painter.size());
         let mut render = Render::new(painter, self.plan, &scope.timeline);
         scope.skipped.extend(render.run(self.manifest.meta.id, work, &mut gif, teller)?);
-        let mut file = PartFile::create(out, 0)?;
+        let mut file = PartFile::create(out, finished(work, &gif, &render.cells))?;
         let bytes = gif.write(&mut file, work, &render.cells, teller)?;
         file.finish()?;
         Ok(bytes)
@@ -148,7 +151,8 @@ impl Transcode<'_> {
         let mut render = Render::new(painter, self.plan, &scope.timeline);
         scope.skipped.extend(render.run(session, work, &mut film, teller)?);
         if self.plan.container == Container::Webm {
-            return self.webm(Some(Pictures::new(&film, work, &render.cells)), scope, out, teller);
+            let size = finished(work, &film, &render.cells);
+            return self.webm(Some(Pictures::new(&film, work, &render.cells)), size, scope, out, teller);
         }
         let tracks: Vec<_> = self.sound.into_iter().collect();
         let mut source = Source::new(self.store, &tracks)?;
@@ -172,6 +176,7 @@ impl Transcode<'_> {
     fn webm(
         &self,
         pictures: Option<Pictures<'_>>,
+        size: u64,
         scope: &mut Scope,
         out: &Path,
         teller: &mut Teller<'_>,
@@ -183,7 +188,7 @@ impl Transcode<'_> {
             }
             None => None,
         };
-        let file = PartFile::create(out, 0)?;
+        let file = PartFile::create(out, size)?;
         let bytes = webm::write(&file, pictures, sound.as_mut(), scope.timeline.duration(), teller)?;
         file.finish()?;
         scope.skipped.extend(sound.into_iter().flat_map(|sound| sound.lost));
@@ -205,6 +210,11 @@ impl Transcode<'_> {
             speed: Speed::Veryfast,
         }
     }
+}
+
+/// Bytes of the finished cells: the file has at least as many.
+fn finished(work: &Work, maker: &dyn Maker, cells: &[Cell]) -> u64 {
+    cells.iter().filter_map(|cell| work.size(&maker.name(cell))).sum()
 }
 
 /// Far more than screens take at this quality; only noise is kept from filling disks.

@@ -56,6 +56,11 @@ impl Work {
         (Hash::of(&bytes) == *hash).then(|| bytes.into())
     }
 
+    /// Bytes of a finished file; none if there is none.
+    pub fn size(&self, name: &str) -> Option<u64> {
+        Some(fs::metadata(self.path(name)?).ok()?.len())
+    }
+
     /// Where a finished file lies.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         Some(self.folder.join(file_name(name, self.files.get(name)?)))
@@ -70,7 +75,8 @@ impl Work {
             io::Write::write_all(&mut file, bytes)?;
             file.sync_all()
         });
-        written.map_err(failed("write", &unfinished))?;
+        let size = bytes.len() as u64;
+        written.map_err(|source| ExportError::io("write", &unfinished, size, source))?;
         OsFs.rename(&unfinished, &path).map_err(failed("rename", &path))?;
         OsFs.sync_folder(&self.folder).map_err(failed("sync", &self.folder))?;
         if self.files.get(name) != Some(&hash) {

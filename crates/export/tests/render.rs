@@ -253,3 +253,46 @@ fn sound_alone_makes_a_webm() {
     let gif = recorded.export(&Plan::new(Container::Gif), &recorded.out("out.gif"), &mut go_on);
     assert!(matches!(gif, Err(ExportError::Nothing)));
 }
+
+#[test]
+fn a_picture_that_changes_its_shape_stays_in_the_middle() {
+    let (film, narrow) = (film_of("320x180", 2, "testsrc2", "anullsrc=r=48000"), make_film("100x180", 2));
+    let mut chunker = chunker("program", &film.h264);
+    for packet in &film.pictures {
+        chunker.push(packet.clone()).unwrap();
+    }
+    chunker.reconfigure(&narrow.h264, millis(2000)).unwrap();
+    for packet in &narrow.pictures {
+        chunker
+            .push(Packet { at: millis(2000) + packet.at.saturating_since(millis(0)), ..packet.clone() })
+            .unwrap();
+    }
+    chunker.seal(millis(4000));
+    let recorded = store(vec![(TrackKind::Program, "Window", drain(&mut chunker))], &[]);
+    let (out, _) = make(&recorded, &Plan { crf: Some(15.0), ..Plan::new(Container::Webm) });
+    let (pictures, expected) = (pictures_of(&out), pictures_of(&narrow.path()));
+    assert_eq!((pictures.len(), stream_fields(&out, "v", &["width"])), (120, vec!["320".to_owned()]));
+    for (picture, expected) in pictures[60..].iter().zip(&expected) {
+        let middle: Vec<u8> =
+            picture.chunks(320 * 3).flat_map(|row| row[110 * 3..210 * 3].iter().copied()).collect();
+        assert!(psnr(&middle, expected) > 28.0);
+        assert!(picture.chunks(320 * 3).all(|row| row[..100 * 3].iter().all(|part| *part < 12)));
+    }
+}
+
+#[test]
+fn nothing_readable_is_an_error_or_sound_alone() {
+    let recorded = recorded();
+    for chunk in &recorded.manifest.tracks[0].chunks {
+        std::fs::remove_file(recorded.chunk_path(&chunk.id)).unwrap();
+    }
+    let out = recorded.out("out");
+    for container in [Container::Gif, Container::Mp4] {
+        let nothing =
+            recorded.export(&Plan { pace: Pace::AtMost(5), ..Plan::new(container) }, &out, &mut go_on);
+        assert!(matches!(nothing, Err(ExportError::Nothing)) && !out.exists());
+    }
+    let made = recorded.export(&Plan::new(Container::Webm), &out, &mut go_on).unwrap();
+    assert_eq!((made.skipped.len(), made.duration.as_secs()), (3, 12));
+    assert!(probe(&out, "v", &["pts"]).is_empty());
+}
