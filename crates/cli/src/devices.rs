@@ -4,6 +4,9 @@ use crate::{args, args::Common, connect, words};
 use anyhow::Result;
 use engine::command::{Command, Reply};
 
+/// Cameras have dozens of formats, the best come first.
+const FORMATS_SHOWN: usize = 6;
+
 pub(crate) fn run(common: &Common, flags: &args::Devices) -> Result<()> {
     let mut client = connect::recorder(common)?;
     let reply = connect::ask(&mut client, Command::Devices { synthetic: flags.synthetic }, drop)?;
@@ -19,7 +22,12 @@ pub(crate) fn run(common: &Common, flags: &args::Devices) -> Result<()> {
         let size = device.size.map(|[width, height]| format!(", {width}x{height}")).unwrap_or_default();
         println!("{default} {:<12}  {:<40}  {}{size}", device.kind.replace('_', " "), device.id, device.name);
         if !device.formats.is_empty() {
-            println!("{:<15} {}", "", device.formats.join(", "));
+            let shown = device.formats.len().min(FORMATS_SHOWN);
+            let more = match device.formats.len() - shown {
+                0 => String::new(),
+                more => format!(" and {more} more, see --json"),
+            };
+            println!("{:<15} {}{more}", "", device.formats[..shown].join(", "));
         }
     }
     if flags.synthetic {

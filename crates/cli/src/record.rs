@@ -21,14 +21,8 @@ pub(crate) fn run(common: &Common, flags: &args::Record) -> Result<()> {
     let plan = plan(flags, &settings(&mut client)?)?;
     let interrupted = interruptions()?;
     connect::ask(&mut client, Command::Subscribe, drop)?;
-    let reply = connect::ask(&mut client, Command::Begin(plan.into()), drop)?;
-    let Reply::Begun { session, recording, notices } = reply else { return connect::surprised(&reply) };
     let screen = Screen { json: common.json, live: !common.json && stderr().is_terminal() };
-    screen.event(&json!({ "event": "started", "session": session, "recording": recording }))?;
-    for notice in notices {
-        screen.notice("missing", &notice)?;
-    }
-    let summary = follow(client, &interrupted, &screen)?;
+    let summary = follow(client, plan, &interrupted, &screen)?;
     screen.clear();
     words::print_finished(common.json, &summary)?;
     match summary.reason {
@@ -37,11 +31,13 @@ pub(crate) fn run(common: &Common, flags: &args::Record) -> Result<()> {
     }
 }
 
-/// Shows events until the session has ended, by whomever.
-fn follow(client: Client, interrupted: &Receiver<()>, screen: &Screen) -> Result<Summary> {
+/// Begins the session and shows events until it has ended, by whomever.
+fn follow(client: Client, plan: SessionPlan, interrupted: &Receiver<()>, screen: &Screen) -> Result<Summary> {
     let (mut requests, messages) = client.split();
     let (heard, received) = unbounded();
     thread::spawn(move || read(messages, &heard));
+    requests.send(Command::Begin(plan.into()))?;
+    let mut begun = false;
     loop {
         select! {
             recv(received) -> message => {
@@ -49,14 +45,26 @@ fn follow(client: Client, interrupted: &Receiver<()>, screen: &Screen) -> Result
                     Message::Event(Event::Finished(summary)) | Message::Reply { reply: Reply::Finished(summary), .. } => {
                         return Ok(summary);
                     }
-                    Message::Event(Event::Changed(snapshot)) => screen.status(&snapshot)?,
+                    Message::Reply { reply: Reply::Begun { session, recording, notices }, .. } => {
+                        begun = true;
+                        screen.event(&json!({ "event": "started", "session": session, "recording": recording }))?;
+                        for notice in notices {
+                            screen.notice("missing", &notice)?;
+                        }
+                    }
+                    Message::Event(Event::Changed(snapshot)) if begun => screen.status(&snapshot)?,
                     Message::Event(Event::Notice { code, message, .. }) => screen.notice(&code, &message)?,
                     Message::Event(Event::Alarm { alarm, raised }) => screen.alarm(&alarm, raised)?,
                     Message::Error { problem, .. } => return Err(problem.into()),
-                    Message::Event(Event::Progress { .. }) | Message::Reply { .. } => {}
+                    Message::Event(Event::Progress { .. } | Event::Changed(_)) | Message::Reply { .. } => {}
                 }
             }
-            recv(interrupted) -> _ => { requests.send(Command::Stop)?; }
+            recv(interrupted) -> _ => {
+                requests.send(Command::Stop)?;
+                if !begun {
+                    bail!("nothing was recorded yet");
+                }
+            }
         }
     }
 }

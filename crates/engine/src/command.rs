@@ -144,7 +144,8 @@ pub enum Command {
     Layout,
     /// Draws on the picture of the running session. Answer: [`Reply::Done`].
     Annotate(Annotation),
-    /// Finalizes the session. Answer: [`Reply::Finished`], once all is durable.
+    /// Finalizes the session. Answer: [`Reply::Finished`], once all is durable; [`Reply::Done`] where the session has not
+    /// begun yet and ends as soon as it does.
     Stop,
     /// Answer: [`Reply::Status`].
     Status,

@@ -7,7 +7,7 @@ use crate::{
     threads::{Control, Flow, Link},
 };
 use crossbeam_channel::{Receiver, select};
-use media::Chunker;
+use media::{ChunkPolicy, Chunker};
 use model::{CodecConfig, InputEvent, InputSample, InputState, Packet, Timestamp};
 use std::time::Duration;
 
@@ -166,6 +166,11 @@ impl InputTrack {
             }
         }
         self.advance(at)?;
+        // The part that is open may have closed already: what holds goes on to the very end.
+        let cell = (at - CLOSEST).floor_to(ChunkPolicy::PART);
+        if cell >= self.floor {
+            self.write(cell, &[])?;
+        }
         self.chunker.seal(at);
         self.cadence.interrupt();
         self.send()

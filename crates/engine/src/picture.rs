@@ -417,6 +417,11 @@ impl PictureTrack {
         if let Some(pending) = self.pending.take().filter(|&pending| pending < at) {
             self.encode(pending, at, false)?;
         }
+        // The part that is open may have closed on a still picture already: it goes on to the very end.
+        let cell = (at - CLOSEST).floor_to(ChunkPolicy::PART);
+        if self.last.is_some_and(|last| last < cell && cell >= self.floor) {
+            self.encode(cell, at, true)?;
+        }
         if let Some(chunker) = &mut self.chunker {
             chunker.seal(at);
         }

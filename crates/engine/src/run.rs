@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_millis(500);
 /// Without a session there is little to look at.
 const IDLE_TICK: Duration = Duration::from_secs(2);
 
+/// Sources that take longer to open ask their user something.
+const ASKING: Duration = Duration::from_secs(1);
+
 /// Everything that can happen to the engine.
 pub(crate) enum Input {
     Command(Command, Sender<Result<Reply, EngineError>>),
@@ -67,6 +70,16 @@ pub(crate) enum Input {
 /// Somebody who waits for an answer.
 type Waiting = Sender<Result<Reply, EngineError>>;
 
+/// A session whose sources are being opened.
+struct Beginning {
+    waiting: Waiting,
+    since: Instant,
+    /// People were told that it takes so long.
+    told: bool,
+    /// It is to end as soon as it has begun.
+    abandoned: bool,
+}
+
 pub(crate) struct Loop {
     store: ChunkStore,
     settings: Settings,
@@ -75,7 +88,7 @@ pub(crate) struct Loop {
     listeners: Listeners,
     session: Option<Session>,
     /// Whoever asked for a session whose sources are being opened.
-    beginning: Option<Waiting>,
+    beginning: Option<Beginning>,
     stoppers: Vec<Waiting>,
     ending: Vec<Waiting>,
     is_ending: bool,
@@ -136,7 +149,8 @@ impl Loop {
             }
             if Instant::now() >= self.next_tick {
                 self.tick();
-                self.next_tick = Instant::now() + if self.session.is_some() { TICK } else { IDLE_TICK };
+                let is_idle = self.session.is_none() && self.beginning.is_none();
+                self.next_tick = Instant::now() + if is_idle { IDLE_TICK } else { TICK };
             }
             let is_free = self.session.is_none() && self.beginning.is_none();
             if is_free && (self.is_ending || self.is_idle()) {
@@ -195,7 +209,13 @@ impl Loop {
                 self.stoppers.push(waiting);
                 return self.stop(None);
             }
-            Command::Stop => Err(EngineError::NotRecording),
+            Command::Stop => match &mut self.beginning {
+                Some(beginning) => {
+                    beginning.abandoned = true;
+                    Ok(Reply::Done)
+                }
+                None => Err(EngineError::NotRecording),
+            },
             Command::Status => Ok(Reply::Status(Box::new(self.snapshot()))),
             Command::Settings { key: Some(key) } => {
                 self.reload().and_then(|()| self.settings.setting(&key)).map(|one| Reply::Settings(vec![one]))
@@ -230,7 +250,10 @@ impl Loop {
             let _ending = inputs.send(Input::Begun(Box::new(session)));
         });
         match opening {
-            Ok(_ends_with_its_message) => self.beginning = Some(waiting),
+            Ok(_ends_with_its_message) => {
+                let since = Instant::now();
+                self.beginning = Some(Beginning { waiting, since, told: false, abandoned: false });
+            }
             Err(error) => answer(&waiting, Err(error)),
         }
     }
@@ -263,10 +286,12 @@ impl Loop {
             self.next_tick = Instant::now();
             reply
         });
-        if let Some(waiting) = self.beginning.take() {
+        let beginning = self.beginning.take();
+        let is_abandoned = beginning.as_ref().is_some_and(|beginning| beginning.abandoned);
+        if let Some(Beginning { waiting, .. }) = beginning {
             answer(&waiting, reply);
         }
-        if self.is_ending {
+        if self.is_ending || is_abandoned {
             self.stop(None);
         }
         self.publish_snapshot();
@@ -386,6 +411,13 @@ impl Loop {
             if self.session.is_some() {
                 self.notice("slept", None, format!("the machine slept for {} s", slept.as_secs()));
             }
+        }
+        if let Some(beginning) = &mut self.beginning
+            && !beginning.told
+            && beginning.since.elapsed() >= ASKING
+        {
+            beginning.told = true;
+            self.notice("asking", None, "waiting for an answer to the desktop's question".to_owned());
         }
         if let Some(session) = &mut self.session {
             for change in session.tick() {
