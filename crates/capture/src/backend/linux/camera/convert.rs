@@ -135,8 +135,12 @@ impl Planes<'_> {
         for (y, (both, between)) in pairs.enumerate() {
             let above = row_of(picture, 2 * y, stride, 2 * self.width)?.as_chunks::<2>().0;
             let below = row_of(picture, 2 * y + 1, stride, 2 * self.width)?.as_chunks::<2>().0;
-            for (target, pixel) in both.iter_mut().zip(above.iter().chain(below)) {
-                *target = luma(*pixel);
+            // One row at a time: chained, they are not vectorised.
+            let (upper, lower) = both.split_at_mut(self.width);
+            for (row, pixels) in [(upper, above), (lower, below)] {
+                for (target, pixel) in row.iter_mut().zip(pixels) {
+                    *target = luma(*pixel);
+                }
             }
             for ((target, above), below) in between.iter_mut().zip(above).zip(below) {
                 *target = mean(chroma(*above), chroma(*below));
