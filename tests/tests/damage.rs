@@ -278,7 +278,7 @@ fn nonsense_is_answered_with_a_sentence() {
     let finished = spool.record(["--synthetic", "--for", "1s"]).finished();
     for (arguments, words) in [
         (["export", &finished.recording, "-o", "/nowhere/x.mp4"], "/nowhere"),
-        (["export", &finished.recording, "-o", "x.avi"], ".mp4 or .m4a"),
+        (["export", &finished.recording, "-o", "x.avi"], ".mp4, .m4a, .webm or .gif"),
     ] {
         spool.run(arguments).refused(1, words);
     }
