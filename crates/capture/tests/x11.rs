@@ -296,12 +296,7 @@ fn pixels_are_the_screens_however_it_scales() {
 
 /// Runs `body` with a display number that no server has, which the environment names.
 fn on_free_display(name: &str, body: impl FnOnce(&str)) {
-    let start = || {
-        let server = Xvfb::start(SCREEN);
-        let variables = server.variables();
-        server.end();
-        ((), variables)
-    };
+    let start = || ((), vec![("DISPLAY".to_owned(), Xvfb::free_display())]);
     in_session(name, start, || body(&env::var("DISPLAY").unwrap()));
 }
 

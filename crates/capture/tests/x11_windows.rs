@@ -312,12 +312,7 @@ fn a_pointer_belongs_to_the_window_it_is_over() {
 
 #[test]
 fn a_window_ends_with_its_server() {
-    let start = || {
-        let server = Xvfb::start(SCREEN);
-        let variables = server.variables();
-        server.end();
-        ((), variables)
-    };
+    let start = || ((), vec![("DISPLAY".to_owned(), Xvfb::free_display())]);
     in_session("a_window_ends_with_its_server", start, || {
         let display = env::var("DISPLAY").unwrap();
         let server = Xvfb::start_on(&display, SCREEN);

@@ -4,7 +4,8 @@ use super::process::{Running, require, tethered};
 use model::{Rect, Size};
 use std::{
     io::{BufRead as _, BufReader},
-    process::Stdio,
+    process::{self, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 use x11rb::{
     connection::Connection as _,
@@ -21,7 +22,7 @@ use x11rb::{
 
 /// A running Xvfb.
 pub struct Xvfb {
-    server: Running,
+    _server: Running,
     pub display: String,
 }
 
@@ -40,7 +41,14 @@ impl Xvfb {
         let mut child = command.spawn().unwrap();
         let mut number = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut number).unwrap();
-        Self { server: Running::of(child), display: format!(":{}", number.trim()) }
+        Self { _server: Running::of(child), display: format!(":{}", number.trim()) }
+    }
+
+    /// A display that no server has, and that none of those that choose for themselves will take: they take the first
+    /// free number.
+    pub fn free_display() -> String {
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        format!(":{}", 1000 + process::id() % 5000 * 10 + TAKEN.fetch_add(1, Ordering::Relaxed) % 10)
     }
 
     /// On this display.
@@ -52,10 +60,6 @@ impl Xvfb {
 
     pub fn variables(&self) -> Vec<(String, String)> {
         vec![("DISPLAY".to_owned(), self.display.clone())]
-    }
-
-    pub fn end(self) {
-        self.server.end();
     }
 }
 
