@@ -16,6 +16,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    sync::Once,
 };
 use tempfile::TempDir;
 
@@ -40,11 +41,29 @@ pub const HASHES: [&str; 2] = ["{program}", "{mix}"];
 
 const SUM: usize = 8;
 
+/// What folders of ours are called; the number of the process follows.
+const PREFIX: &str = "spool-fuzz-";
+
 /// A folder in memory, where there is such a thing, and gone with this value.
 pub fn folder() -> TempDir {
+    static SWEEP: Once = Once::new();
     let memory = Path::new("/dev/shm");
     let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("spool-fuzz-").tempdir_in(base).expect("a folder can be made")
+    SWEEP.call_once(|| sweep(&base));
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    tempfile::Builder::new().prefix(&prefix).tempdir_in(base).expect("a folder can be made")
+}
+
+/// libFuzzer ends a process without giving it time to tidy up, so the next one does.
+fn sweep(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            // Somebody else may be at it already.
+            let _gone = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Where the session's files are.
