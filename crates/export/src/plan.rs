@@ -13,7 +13,8 @@ pub enum Container {
     M4a,
     /// VP9 or AV1, with Opus.
     Webm,
-    /// Pictures alone.
+    /// Pictures alone, with a frame wherever something changes. Within 960 by 960 pixels and at most 15 a second unless
+    /// the plan says otherwise.
     Gif,
 }
 
