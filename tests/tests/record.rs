@@ -36,7 +36,7 @@ fn a_screen_with_sound_plays_back_as_it_was() {
     assert!((finished.seconds() - 6.0).abs() < 0.25, "{}", finished.event);
     let mut tracks: Vec<_> = rows(&finished.event["tracks"]).iter().flat_map(Value::as_str).collect();
     tracks.sort_unstable();
-    assert_eq!(tracks, ["mic", "mix", "program", "system"]);
+    assert_eq!(tracks, ["input", "mic", "mix", "program", "system"]);
 
     let file = spool.export(&finished.recording, "all.mp4");
     assert_eq!(film::size(&file), (1280, 720));

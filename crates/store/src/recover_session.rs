@@ -389,7 +389,7 @@ fn unknown_session(session: SessionId) -> Document {
 /// What a folder and its init segments say of a track that no document tells of. With several inits the order of
 /// their use is lost too; they differ in size or rate at most, and chunks can be scanned with any of them.
 fn unknown_track(track: &TrackId, inits: &[Init]) -> TrackInfo {
-    let picture = |init: &Init| matches!(init.codec, CodecConfig::H264 { .. });
+    let picture = |init: &Init| init.codec.picture_size().is_some();
     let kind = match track.as_str() {
         "screen" => TrackKind::Screen,
         "camera" => TrackKind::Camera,
@@ -397,6 +397,7 @@ fn unknown_track(track: &TrackId, inits: &[Init]) -> TrackInfo {
         "mic" => TrackKind::Microphone,
         "system" => TrackKind::SystemAudio,
         _ if inits.iter().any(picture) => TrackKind::Program,
+        _ if inits.iter().any(|init| init.codec == CodecConfig::Json) => TrackKind::Input,
         _ => TrackKind::Mix,
     };
     let uses = inits.first().map(|init| InitUse { hash: init.hash, first_index: 1 });
