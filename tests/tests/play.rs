@@ -128,15 +128,12 @@ fn init_and_chunks_play_in_ffmpeg_from_any_chunk_on() {
     let _turn = my_turn();
     let (spool, finished) = recorded(&["--for", "7s", "--system-audio"]);
     let shelf = Shelf::open(&spool, &finished);
-    for name in library::tracks(&spool, &finished.session) {
+    // What people did is a track of data, for no player.
+    let tracks = library::tracks(&spool, &finished.session).into_iter().filter(|name| name != "input");
+    for name in tracks {
         for from in [0, 1, 2] {
             let file = library::join(&spool, &finished.session, &name, from);
             let (start, end) = match name.as_str() {
-                // Nothing to be seen or heard, and no player stumbles over it.
-                "input" => {
-                    film::probe(&file);
-                    continue;
-                }
                 "program" => {
                     let pictures = Film::decode(&file).pictures;
                     assert!(pictures.iter().all(|picture| picture.synthetic_code().is_some()));
