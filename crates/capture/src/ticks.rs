@@ -22,11 +22,6 @@ impl Ticks {
         saturated((i128::from(now.0) * self.fps).div_euclid(NANOS_PER_SECOND))
     }
 
-    /// The tick that is closest to `now`.
-    pub fn nearest(self, now: HostTime) -> i64 {
-        saturated((i128::from(now.0) * self.fps * 2 + NANOS_PER_SECOND).div_euclid(2 * NANOS_PER_SECOND))
-    }
-
     /// When tick `index` is.
     pub fn time_of(self, index: i64) -> HostTime {
         // Rounded up, so that `index_at` of it is the same tick again.
@@ -62,13 +57,6 @@ mod tests {
     #[test]
     fn whole_seconds_are_ticks() {
         assert_eq!(Ticks::new(30).time_of(90), HostTime(3_000_000_000));
-    }
-
-    #[test]
-    fn a_late_look_belongs_to_the_closest_tick() {
-        let ticks = Ticks::new(10);
-        let nearest = |millis: i64| ticks.nearest(HostTime(millis * 1_000_000));
-        assert_eq!([0, 49, 51, 149, 151, -51].map(nearest), [0, 0, 1, 1, 2, -1]);
     }
 
     #[test]

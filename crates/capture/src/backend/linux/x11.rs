@@ -29,7 +29,7 @@ use crate::{CaptureError, SampleContent, SampleSink, SourceEvent, backend::Stop,
 use display::Display;
 use fault::Fault;
 use link::Patience;
-use model::Size;
+use model::{HostTime, Size};
 use screen::{Screen, Wish};
 use std::time::Duration;
 use target::Target;
@@ -184,9 +184,27 @@ impl Source {
             screen.wait_until(ticks.time_of(next), stop, sink)?;
             // On a busy machine that can be much later: what should have been several looks becomes one.
             let now = sink.now();
-            missed = ticks.nearest(now).max(next).abs_diff(tick + 1);
+            missed = closest(ticks, now).max(next).abs_diff(tick + 1);
             tick = ticks.index_at(now).max(next);
         }
         Ok(())
+    }
+}
+
+/// The tick that a look at `now` belongs to, though it came late.
+fn closest(ticks: Ticks, now: HostTime) -> i64 {
+    let half = (ticks.time_of(1).0 - ticks.time_of(0).0) / 2;
+    ticks.index_at(HostTime(now.0.saturating_add(half)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_look_belongs_to_the_closest_tick() {
+        let ticks = Ticks::new(10);
+        let closest = |millis: i64| closest(ticks, HostTime(millis * 1_000_000));
+        assert_eq!([0, 49, 51, 149, 151, -51].map(closest), [0, 0, 1, 1, 2, -1]);
     }
 }
