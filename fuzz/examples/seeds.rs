@@ -152,7 +152,8 @@ fn lines() -> Result {
         stop_after_ms: Some(10_000),
     };
     let id = || "0199a3c4".to_owned();
-    let export = ExportPlan { id: id(), output: "/tmp/out.mp4".into(), from_ms: Some(1), to_ms: None };
+    let export =
+        ExportPlan { id: id(), output: "/tmp/out.mp4".into(), from_ms: Some(1), ..ExportPlan::default() };
     let commands = [
         ("begin", Command::Begin(Box::new(plan))),
         ("status", Command::Status),
