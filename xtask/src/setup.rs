@@ -75,6 +75,8 @@ const TEST: &[Need] = &[
     program("sway", "sway"),
     program("xdg-desktop-portal", "/usr/libexec/xdg-desktop-portal"),
     program("xdg-desktop-portal-wlr", "/usr/libexec/xdg-desktop-portal-wlr"),
+    program("xdotool", "xdotool"),
+    program("x11-xkb-utils", "setxkbmap"),
 ];
 
 /// To measure, and to cut the power.

@@ -211,13 +211,14 @@ pub fn assert_in_order(codes: &[(f64, u32)], dropped: u64) {
 /// seconds. Gives the time on the display, in nanoseconds of [`host_time`], at which the file begins.
 #[track_caller]
 pub fn assert_on_time(codes: &[(f64, u32)], show: &CodeShow, tolerance: f64) -> f64 {
-    let beginnings: Vec<f64> = codes
-        .iter()
-        .map(|(at, number)| {
-            let shown = show.find(*number).unwrap_or_else(|| panic!("code {number} was never shown"));
-            shown.after as f64 - at * 1e9
-        })
-        .collect();
+    let shown = |code| show.find(code).unwrap_or_else(|| panic!("code {code} was never shown")).after;
+    assert_in_time(codes, shown, tolerance)
+}
+
+/// The same for codes that were to be seen since `shown`, in nanoseconds of [`host_time`].
+#[track_caller]
+pub fn assert_in_time(codes: &[(f64, u32)], shown: impl Fn(u32) -> i64, tolerance: f64) -> f64 {
+    let beginnings: Vec<f64> = codes.iter().map(|(at, code)| shown(*code) as f64 - at * 1e9).collect();
     let mut sorted = beginnings.clone();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted[sorted.len() / 2];

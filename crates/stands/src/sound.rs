@@ -105,10 +105,21 @@ impl Sound {
     /// Plays a sine of `hertz` on a sink for as long as the guard lives, up to a minute and a half. Returns once
     /// it sounds.
     pub fn play(&self, sink: &str, hertz: u32) -> Running {
-        let file = self.folder.path().join(format!("{hertz}.wav"));
+        self.play_made(sink, &format!("sine-{hertz}"), &["sine", &hertz.to_string(), "gain", "-6"])
+    }
+
+    /// The same, so loud that it is cut off.
+    pub fn play_too_loud(&self, sink: &str, hertz: u32) -> Running {
+        self.play_made(sink, &format!("loud-{hertz}"), &["sine", &hertz.to_string(), "gain", "20"])
+    }
+
+    /// Plays what `sox` makes.
+    fn play_made(&self, sink: &str, name: &str, making: &[&str]) -> Running {
+        let file = self.folder.path().join(format!("{name}.wav"));
         if !file.exists() {
-            let tone = ["synth", "90", "sine", &hertz.to_string(), "gain", "-6"].map(str::to_owned);
-            text(tool("sox").args(["-q", "-n", "-r", "48000", "-c", "2"]).arg(&file).args(tone));
+            // It says that it cuts something off, if it does.
+            let sox = ["-q", "-V1", "-n", "-r", "48000", "-c", "2"];
+            text(tool("sox").args(sox).arg(&file).args(["synth", "90"]).args(making));
         }
         let before = self.players();
         let player = self.paplay(sink, &file);
