@@ -1,7 +1,7 @@
 //! Judging files with FFmpeg: what is in them, which pictures they show when, and how they sound.
 
 use capture::pattern;
-use model::Size;
+use model::{Rect, Size};
 use serde_json::Value;
 use stands::{
     codes::{self, Area},
@@ -112,12 +112,30 @@ pub struct Film {
 impl Film {
     /// Decodes all of it. Fails the test where the decoder complains.
     pub fn decode(file: &Path) -> Self {
+        Self::decode_through(file, "null")
+    }
+
+    /// Decodes only this part of each picture, in pixels, as if it were all.
+    pub fn decode_part(file: &Path, part: Rect) -> Self {
+        let Rect { x, y, width, height } = part;
+        Self::decode_through(file, &format!("crop={width}:{height}:{x}:{y}:exact=1"))
+    }
+
+    /// The same, with left and right changed, as in a mirror.
+    pub fn decode_mirrored(file: &Path, part: Rect) -> Self {
+        let Rect { x, y, width, height } = part;
+        Self::decode_through(file, &format!("crop={width}:{height}:{x}:{y}:exact=1,hflip"))
+    }
+
+    /// `filter` is of FFmpeg's.
+    fn decode_through(file: &Path, filter: &str) -> Self {
         let mut command = tool("ffmpeg");
         // `showinfo` tells the time of exactly those pictures that come out, `copyts` leaves it as it is.
         command.args(["-nostdin", "-hide_banner", "-copyts", "-i"]).arg(file);
-        let filter = format!("scale={WIDTH}:{HEIGHT}:flags=area,format=gray,showinfo=checksum=0");
-        command.args(["-map", "0:v:0", "-vf", &filter, "-fps_mode", "passthrough", "-f", "rawvideo", "-"]);
-        let output = output(&mut command);
+        let filter = format!("{filter},scale={WIDTH}:{HEIGHT}:flags=area,format=gray,showinfo=checksum=0");
+        // With the file's own time base: two pictures may come closer to each other than its mean rate.
+        command.args(["-map", "0:v:0", "-vf", &filter, "-fps_mode", "passthrough", "-enc_time_base", "-1"]);
+        let output = output(command.args(["-f", "rawvideo", "-"]));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "ffmpeg on {}: {said}", file.display());
         let times = said.lines().filter(|line| line.contains("Parsed_showinfo")).filter_map(|line| {
@@ -136,6 +154,23 @@ impl Film {
     pub fn codes(&self) -> Vec<(f64, u32)> {
         self.pictures.iter().filter_map(|picture| Some((picture.at, picture.code()?))).collect()
     }
+}
+
+/// The mean colour of a part of the picture, in pixels, as red, green and blue; of the picture that is shown at `at`
+/// seconds of the file.
+pub fn color(file: &Path, at: f64, part: Rect) -> [u8; 3] {
+    let Rect { x, y, width, height } = part;
+    let mut command = tool("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-i"]).arg(file);
+    // Pictures stand for long: the last one that began before then is the one that is shown.
+    let filter =
+        format!("trim=end={at},crop={width}:{height}:{x}:{y}:exact=1,scale=1:1:flags=area,format=rgb24");
+    command.args(["-map", "0:v:0", "-vf", &filter, "-fps_mode", "passthrough", "-enc_time_base", "-1"]);
+    let output = output(command.args(["-f", "rawvideo", "-"]));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "ffmpeg on {}: {said}", file.display());
+    let colors = output.stdout.as_chunks::<3>().0;
+    *colors.last().unwrap_or_else(|| panic!("no picture begins before {at} s of {}", file.display()))
 }
 
 /// Decodes everything in a file once more and fails the test where FFmpeg finds anything wrong.

@@ -19,7 +19,7 @@ pub use crate::{
     disk::Disk,
     film::{Film, Pcm, Picture},
     random::Random,
-    spool::{Done, Finished, Recorder, Spool, rows},
+    spool::{Done, Finished, Recorder, Spool, gaps, rows},
     turn::my_turn,
 };
 pub use stands::{

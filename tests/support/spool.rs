@@ -4,7 +4,7 @@ use crate::program::spool_binary;
 use rustix::process::Signal;
 use serde_json::Value;
 use stands::{
-    Display, Sound,
+    Camera, Display, Sound, Wayland, camera,
     codes::host_time,
     process::{self, kill, wait_for, wait_for_exit},
 };
@@ -64,6 +64,27 @@ impl Spool {
     #[must_use]
     pub fn on(self, display: &Display) -> Self {
         self.with("DISPLAY", display.name())
+    }
+
+    /// Is on this desktop, and hears its sound.
+    #[must_use]
+    pub fn on_wayland(mut self, desktop: &Wayland) -> Self {
+        self.borrow_environment(|command| desktop.dress(command));
+        self
+    }
+
+    /// Sees these cameras, and no others.
+    #[must_use]
+    pub fn seeing(mut self, cameras: &[&Camera]) -> Self {
+        self.borrow_environment(|command| camera::dress(command, cameras));
+        self
+    }
+
+    fn borrow_environment(&mut self, dress: impl FnOnce(&mut Command)) {
+        let mut lender = Command::new("true");
+        dress(&mut lender);
+        let theirs = lender.get_envs().map(|(name, value)| (name.to_owned(), value.map(OsStr::to_owned)));
+        self.environment.extend(theirs);
     }
 
     /// Hears and is heard by these devices.
@@ -157,6 +178,23 @@ impl Spool {
         file
     }
 
+    /// How much of the running recording there is, in seconds.
+    pub fn elapsed(&self) -> f64 {
+        let status = self.json(&["status"]);
+        status["elapsed_ms"].as_f64().unwrap_or_else(|| panic!("nothing is being recorded: {status}")) / 1e3
+    }
+
+    /// The id of the first device of this kind whose name holds these words.
+    pub fn device(&self, kind: &str, name: &str) -> String {
+        let devices = self.json(&["devices"]);
+        let fits = |device: &&Value| {
+            device["kind"] == kind && device["name"].as_str().is_some_and(|found| found.contains(name))
+        };
+        let device = rows(&devices).iter().find(fits);
+        let id = device.unwrap_or_else(|| panic!("no {kind} is called {name}: {devices}"))["id"].as_str();
+        id.expect("devices have ids").to_owned()
+    }
+
     /// The engine's process, if one runs.
     pub fn engine(&self) -> Option<u32> {
         self.processes().into_iter().find(|pid| {
@@ -219,6 +257,13 @@ impl Drop for Spool {
             assert!(!log.contains("panicked"), "the engine panicked: {log}");
         }
     }
+}
+
+/// The spans of the gaps that fit, in seconds, from what `spool show` says.
+pub fn gaps(details: &Value, fits: impl Fn(&Value) -> bool) -> Vec<(f64, f64)> {
+    let seconds = |value: &Value| value.as_f64().unwrap_or(f64::NAN) / 1e9;
+    let found = rows(&details["gaps"]).iter().filter(|gap| fits(gap));
+    found.map(|gap| (seconds(&gap["span"]["start"]), seconds(&gap["span"]["end"]))).collect()
 }
 
 /// The elements of a JSON list. Fails the test where it is none.
@@ -340,6 +385,12 @@ impl Recorder {
                     if fits(&event) {
                         return event;
                     }
+                    // Many a status, of which the last says enough.
+                    if event["event"] == "status"
+                        && passed.last().is_some_and(|line: &String| line.contains("\"event\":\"status\""))
+                    {
+                        passed.pop();
+                    }
                     passed.push(line);
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("no {what} within {limit:?}, only {passed:#?}"),
@@ -364,6 +415,29 @@ impl Recorder {
         let long_enough =
             |event: &Value| event["elapsed_ms"].as_u64().is_some_and(|elapsed| elapsed >= wanted);
         self.event_where("progress", time + Duration::from_secs(15), long_enough)
+    }
+
+    /// Waits until this much more has been recorded.
+    #[track_caller]
+    pub fn goes_on(&mut self, spool: &Spool, time: Duration) {
+        let now = Duration::from_secs_f64(spool.elapsed());
+        self.elapsed(now + time);
+    }
+
+    /// Waits until an alarm of this kind begins.
+    #[track_caller]
+    pub fn alarm(&mut self, kind: &str, limit: Duration) -> Value {
+        self.event_where(&format!("alarm {kind}"), limit, |event| {
+            event["event"] == "alarm" && event["kind"] == kind && event["raised"] == true
+        })
+    }
+
+    /// Waits until the alarm of this kind ends.
+    #[track_caller]
+    pub fn alarm_ends(&mut self, kind: &str, limit: Duration) {
+        self.event_where(&format!("end of the alarm {kind}"), limit, |event| {
+            event["event"] == "alarm" && event["kind"] == kind && event["raised"] == false
+        });
     }
 
     /// Waits for the end, which must be a success.

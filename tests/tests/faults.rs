@@ -1,11 +1,10 @@
 //! Bad luck while it records: a full or failing disk, a device that goes, a machine that freezes, a clock that jumps.
 
 use rustix::process::Signal;
-use serde_json::Value;
 use spool_tests::{
     CodeShow, Disk, Display, Film, Finished, Pcm, Recorder, Running, Sound, Spool,
     codes::{self, host_time},
-    film, library, my_turn, process, program, rows, tone, tool, wait_for,
+    film, gaps, library, my_turn, process, program, rows, tone, tool, wait_for,
 };
 use std::{
     fs::{self, File},
@@ -178,13 +177,6 @@ fn a_disk_that_fails_ends_the_recording_and_hurts_nothing_that_was_safe() {
         );
         spool.end_engine();
     }
-}
-
-/// The spans of a track's gaps, in seconds.
-fn gaps(details: &Value, wanted: impl Fn(&Value) -> bool) -> Vec<(f64, f64)> {
-    let seconds = |value: &Value| value.as_f64().unwrap_or(f64::NAN) / 1e9;
-    let found = rows(&details["gaps"]).iter().filter(|gap| wanted(gap));
-    found.map(|gap| (seconds(&gap["span"]["start"]), seconds(&gap["span"]["end"]))).collect()
 }
 
 #[test]
