@@ -114,6 +114,7 @@ fn sessions() -> Result {
     // A session that never got further than its document, with more said in it than is true.
     let document = serde_json::json!({ "revision": u64::MAX, "boot": null });
     let mut said = serde_json::to_value(library::meta())?;
+    said["layouts"][0]["layout"]["camera"]["x"] = serde_json::json!(1e80);
     said["chunk"] = serde_json::json!({ "secs": u64::MAX, "nanos": 999_999_999 });
     for (key, value) in document.as_object().into_iter().flatten() {
         said[key] = value.clone();
@@ -152,7 +153,8 @@ fn lines() -> Result {
         stop_after_ms: Some(10_000),
     };
     let id = || "0199a3c4".to_owned();
-    let export = ExportPlan { id: id(), output: "/tmp/out.mp4".into(), from_ms: Some(1), to_ms: None };
+    let export =
+        ExportPlan { id: id(), output: "/tmp/out.mp4".into(), from_ms: Some(1), ..ExportPlan::default() };
     let commands = [
         ("begin", Command::Begin(Box::new(plan))),
         ("status", Command::Status),

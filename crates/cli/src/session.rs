@@ -1,16 +1,18 @@
 //! `spool stop`, `pause`, `resume`, `status`
 
 use crate::{args::Common, connect, words};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use engine::{
     Client,
     command::{Activity, Command, Reply, Snapshot},
 };
 
 pub(crate) fn stop(common: &Common) -> Result<()> {
-    let reply = connect::tell(common, Command::Stop)?;
-    let Reply::Finished(summary) = reply else { return connect::surprised(&reply) };
-    words::print_finished(common.json, &summary)
+    match connect::tell(common, Command::Stop)? {
+        Reply::Finished(summary) => words::print_finished(common.json, &summary),
+        Reply::Done => bail!("it has not begun yet, and ends as soon as it does"),
+        reply => connect::surprised(&reply),
+    }
 }
 
 pub(crate) fn pause(common: &Common) -> Result<()> {

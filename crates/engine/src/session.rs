@@ -145,8 +145,16 @@ impl Session {
     /// Arranges the sources anew.
     pub(crate) fn arrange(&mut self, layout: Layout) {
         self.layout = layout.checked();
-        let change = LayoutChange { at: self.now(), layout: self.layout };
-        self.tell(Control::Layout(self.layout));
+        self.rearrange();
+    }
+
+    /// Tells how sources are arranged now: as people want it, but without a camera that is gone, since its last
+    /// picture would look like one that is there.
+    fn rearrange(&mut self) {
+        let mut layout = self.layout;
+        layout.camera.shown &= !self.lost.contains_key(&sources::name("camera"));
+        let change = LayoutChange { at: self.now(), layout };
+        self.tell(Control::Layout(layout));
         self.unwritten = Some(change);
         self.write_layout(LAYOUT_PAUSE);
     }
@@ -328,6 +336,7 @@ impl Session {
                 }
                 self.status.set_trouble(track, None);
                 self.watch.set_lost(track, false, now);
+                self.rearrange_for(track);
                 Some(("source_returned", format!("{subject} is back")))
             }
             SourceEvent::Changed { name } => {
@@ -352,7 +361,15 @@ impl Session {
         lost.ended |= ended;
         self.status.set_trouble(track, Some(message.clone()));
         self.watch.set_lost(track, true, now);
+        self.rearrange_for(track);
         ("source_lost", format!("{subject}: {message}"))
+    }
+
+    /// A camera went or came.
+    fn rearrange_for(&mut self, track: &TrackId) {
+        if *track == sources::name("camera") && !self.is_stopping() {
+            self.rearrange();
+        }
     }
 
     /// Whether no source will give anything any more.

@@ -2,7 +2,12 @@
 //! sizes are known; it is what is saved beside the tracks, so that they can be composed again.
 
 use crate::{Border, Color, Layer, Outline, Rect, Scene, Size, Timestamp, TrackId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// As near to what was written as there is a number: JSON knows no infinity, so it could not be written again.
+fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Ok(f32::deserialize(deserializer)?.clamp(f32::MIN, f32::MAX))
+}
 
 /// The shape of the camera's picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,20 +29,25 @@ pub struct Inset {
     /// Whether it is seen.
     pub shown: bool,
     /// The place of its middle across the canvas, 0 to 1.
+    #[serde(deserialize_with = "finite")]
     pub x: f32,
     /// The place of its middle down the canvas, 0 to 1.
+    #[serde(deserialize_with = "finite")]
     pub y: f32,
     /// Its height in heights of the canvas, 0.05 to 1; its width follows from its shape.
+    #[serde(deserialize_with = "finite")]
     pub size: f32,
     /// Its outline.
     pub shape: Shape,
     /// Width of its border in heights of the canvas, 0 to 0.05; none at 0.
+    #[serde(deserialize_with = "finite")]
     pub border: f32,
     /// Colour of its border.
     pub border_color: Color,
     /// Left and right change places, as people know themselves from a mirror.
     pub mirrored: bool,
     /// From 0, not seen, to 1.
+    #[serde(deserialize_with = "finite")]
     pub opacity: f32,
 }
 
@@ -142,6 +152,7 @@ pub struct PointerStyle {
     /// Whether it is seen at all.
     pub shown: bool,
     /// Its size in sizes of the system's, 0.5 to 4.
+    #[serde(deserialize_with = "finite")]
     pub size: f32,
     /// A ring spreads from where a button was pressed.
     pub ripple: bool,
@@ -312,6 +323,14 @@ mod tests {
         let camera = Inset { x: f32::NAN, size: -5.0, opacity: f32::INFINITY, ..Inset::default() };
         let layout = Layout { camera, ..Layout::default() }.checked();
         assert_eq!((layout.camera.x, layout.camera.size, layout.camera.opacity), (1.0, 0.05, 1.0));
+    }
+
+    #[test]
+    fn numbers_that_are_too_large_can_be_written_again() {
+        let text = r#"{"camera":{"x":1e80,"y":-1e80,"size":1e80},"pointer":{"size":1e80}}"#;
+        let layout: Layout = serde_json::from_str(text).unwrap();
+        let again = serde_json::to_string(&layout).unwrap();
+        assert_eq!(serde_json::from_str::<Layout>(&again).unwrap(), layout);
     }
 
     #[test]
