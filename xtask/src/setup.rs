@@ -60,6 +60,7 @@ const STAGE: &[Need] = &[
 
 /// To test.
 const TEST: &[Need] = &[
+    program("g++", "c++"),
     program("chromium", "chromium"),
     program("npm", "npm"),
     program("sox", "sox"),
