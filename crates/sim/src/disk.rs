@@ -74,10 +74,7 @@ impl SimFs {
     }
 
     fn with(tree: &Tree, image: Option<Bytes>, boot: u64, images: bool) -> io::Result<Self> {
-        // In memory where there is such a folder: these disks need not outlast the test.
-        let memory = Path::new("/dev/shm");
-        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let folder = tempfile::Builder::new().prefix("spool-sim-").tempdir_in(base)?;
+        let folder = folder()?;
         for (path, bytes) in tree {
             let path = folder.path().join(path);
             match bytes {
@@ -283,6 +280,13 @@ impl Fs for SimFs {
             self.take_image();
         }
     }
+}
+
+/// In memory where there is such a folder: these disks need not outlast the test.
+pub(crate) fn folder() -> io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("spool-sim-").tempdir_in(base)
 }
 
 fn image(database: &Path) -> rusqlite::Result<Bytes> {

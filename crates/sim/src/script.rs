@@ -219,16 +219,16 @@ impl Recorder {
     }
 }
 
-fn track(name: &str, kind: TrackKind) -> TrackInfo {
+pub(crate) fn track(name: &str, kind: TrackKind) -> TrackInfo {
     let id: TrackId = name.parse().expect("the names are valid");
     TrackInfo { id, kind, label: format!("Simulated {name}"), inits: Vec::new() }
 }
 
-fn h264(size: Size) -> CodecConfig {
+pub(crate) fn h264(size: Size) -> CodecConfig {
     CodecConfig::H264 { size, avcc: Bytes::from_static(AVCC) }
 }
 
-fn aac() -> CodecConfig {
+pub(crate) fn aac() -> CodecConfig {
     CodecConfig::Aac {
         rate: AUDIO_RATE,
         channels: 2,
