@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sim", &ALL),
     ("stands", &[]),
     ("tests", &["model", "media", "capture", "store", "stands"]),
-    ("benches", &["model", "media", "codec", "store", "tests"]),
+    ("benches", &["model", "clock", "media", "capture", "codec", "compose", "store", "tests"]),
     ("xtask", &[]),
 ];
 const ALL: [&str; 9] =
