@@ -23,6 +23,12 @@ pub(crate) enum Content {
 impl Content {
     pub(crate) const ALL: [Self; 4] = [Self::Still, Self::Terminal, Self::Window, Self::Motion];
 
+    /// What the terminals run: one that stands still, one that scrolls, and the one beside it.
+    pub(crate) const STILL: &str = "cal; uname -a; exec sleep 1000";
+    pub(crate) const LINES: &str = "n=0; while :; do n=$((n+1)); \
+         echo \"line $n: $(head -c 45 /proc/uptime) $n $n $n\"; sleep 0.05; done";
+    pub(crate) const TOP: &str = "exec top -d 1";
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Still => "still desktop",
@@ -55,12 +61,10 @@ impl Showing {
     pub(crate) fn start(content: Content, display: &Display, films: &Films) -> Result<Self> {
         let mut showing = Self { terminals: Vec::new(), show: None };
         match content {
-            Content::Still => showing.terminal(display, "+40+40", "cal; uname -a; exec sleep 1000"),
+            Content::Still => showing.terminal(display, "+40+40", Content::STILL),
             Content::Terminal => {
-                let lines = "n=0; while :; do n=$((n+1)); echo \"line $n: $(head -c 45 /proc/uptime) $n $n $n\"; \
-                             sleep 0.05; done";
-                showing.terminal(display, "+40+40", lines);
-                showing.terminal(display, "+960+40", "exec top -d 1");
+                showing.terminal(display, "+40+40", Content::LINES);
+                showing.terminal(display, "+960+40", Content::TOP);
             }
             Content::Window => showing.show = Some(Show::start(display, &films.small, (600, 300))?),
             Content::Motion => showing.show = Some(Show::start(display, &films.large, (0, 0))?),

@@ -1,17 +1,19 @@
 //! What recording and export cost, beside what the peers cost for the same, in one run.
 //!
 //! Owns: the contents that are shown, the peers' command lines, what is counted and how it is told. Never looks into
-//! the product: it runs the released program and reads what the kernel counted. The only proof of it is to run it:
-//! `cargo xtask bench`.
+//! the product: it runs the released program and reads what the kernel counted; but for `stages`, which puts the
+//! product's own parts together to measure each by itself. The only proof of it is to run it: `cargo xtask bench`.
 
 mod clip;
 mod content;
 mod export;
 mod latency;
+mod line;
 mod meter;
 mod quality;
 mod record;
 mod rig;
+mod stages;
 mod table;
 mod ten_minutes;
 
@@ -25,6 +27,10 @@ fn main() -> Result<()> {
             latency::run()
         }
         ["export"] => export::run(),
-        _ => bail!("spool-benches record | export"),
+        ["stages"] => stages::run(),
+        // What `stages` runs in surroundings of its own.
+        ["line", seconds] => line::run(seconds.parse()?, false),
+        ["line", seconds, "camera"] => line::run(seconds.parse()?, true),
+        _ => bail!("spool-benches record | export | stages"),
     }
 }

@@ -1,8 +1,67 @@
 //! What the kernel counted.
 
 use anyhow::{Context, Result};
-use rustix::param::clock_ticks_per_second;
-use std::{fs, time::Duration};
+use rustix::{
+    param::clock_ticks_per_second,
+    thread::gettid,
+    time::{ClockId, clock_gettime},
+};
+use std::{collections::BTreeMap, fs, time::Duration};
+
+/// Processor time of the calling thread so far.
+pub(crate) fn thread_cpu() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or_default())
+}
+
+/// Processor time of each thread of this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Tasks(BTreeMap<i32, Duration>);
+
+impl Tasks {
+    /// So far.
+    pub(crate) fn now() -> Result<Self> {
+        let mut tasks = BTreeMap::new();
+        for task in fs::read_dir("/proc/self/task")? {
+            let task = task?;
+            // One that has ended meanwhile counts for nothing more.
+            let Ok(times) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+            let id = task.file_name().to_str().and_then(|name| name.parse().ok()).context("no thread id")?;
+            let nanos = times.split(' ').next().and_then(|nanos| nanos.parse().ok()).context("no times")?;
+            tasks.insert(id, Duration::from_nanos(nanos));
+        }
+        Ok(Self(tasks))
+    }
+
+    /// Those that are not among `others`.
+    pub(crate) fn without(mut self, others: &Self) -> Self {
+        self.0.retain(|id, _| !others.0.contains_key(id));
+        self
+    }
+
+    /// What each has spent since an earlier look.
+    pub(crate) fn since(mut self, earlier: &Self) -> Self {
+        for (id, spent) in &mut self.0 {
+            *spent = spent.saturating_sub(earlier.0.get(id).copied().unwrap_or_default());
+        }
+        self
+    }
+
+    /// Of all threads.
+    pub(crate) fn total(&self) -> Duration {
+        self.0.values().sum()
+    }
+
+    /// Of those threads that are also among `others`.
+    pub(crate) fn of(&self, others: &Self) -> Duration {
+        self.0.iter().filter(|(id, _)| others.0.contains_key(id)).map(|(_, spent)| *spent).sum()
+    }
+
+    /// Of the calling thread.
+    pub(crate) fn of_this_thread(&self) -> Duration {
+        self.0.get(&gettid().as_raw_nonzero().get()).copied().unwrap_or_default()
+    }
+}
 
 /// Processor time of a running process, and of its children that have ended.
 pub(crate) fn cpu_of(pid: u32) -> Result<Duration> {
