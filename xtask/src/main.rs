@@ -19,8 +19,10 @@ const USAGE: &str = "\
 cargo xtask setup     installs what building, testing and measuring need
 cargo xtask run       records ten seconds of this display, or of a virtual one, and prints the file
 cargo xtask test      everything that CI checks
-cargo xtask bench     measures recording and export beside the peers; `bench record` or `bench export` for one
-cargo xtask soak      five hundred kills, thousands of simulated crashes, power cuts on a real file system
+cargo xtask bench     measures recording, its stages and export beside the peers; `bench record`, `bench stages` or
+                      `bench export` for one
+cargo xtask soak      an hour of recording, 24 simulated ones, five hundred kills, thousands of simulated crashes, power
+                      cuts on a real file system; `soak hour`, `soak day` or `soak crashes` for one
 cargo xtask fuzz      feeds nonsense to all that reads bytes: `fuzz [TARGET] [SECONDS]`, `fuzz short` as CI does it;
                       `fuzz seeds` writes what it begins with
 
@@ -33,9 +35,12 @@ fn main() -> ExitCode {
         ["setup"] => setup::all(),
         ["run"] => run::run(),
         ["test"] => test::run(),
-        ["bench"] => bench::run(&["record", "export"]),
-        ["bench", which @ ("record" | "export")] => bench::run(&[which]),
-        ["soak"] => soak::run(),
+        ["bench"] => bench::run(&["record", "stages", "export"]),
+        ["bench", which @ ("record" | "stages" | "export")] => bench::run(&[which]),
+        ["soak"] => soak::run(&soak::ALL),
+        ["soak", "hour"] => soak::run(&[soak::Ordeal::Hour]),
+        ["soak", "day"] => soak::run(&[soak::Ordeal::Day]),
+        ["soak", "crashes"] => soak::run(&[soak::Ordeal::Crashes]),
         ["fuzz", "seeds"] => fuzz::seeds(),
         ["fuzz", "short"] => fuzz::short(),
         ["fuzz", ref words @ ..] => fuzz::long(words),

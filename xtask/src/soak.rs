@@ -10,10 +10,54 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Hours of bad luck. SPOOL_SIM_SEEDS, SPOOL_CUTS and SPOOL_KILLS say how much of each, SPOOL_SEED when.
-pub(crate) fn run() -> Result {
+/// What the product is put through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ordeal {
+    /// A long recording with everything in it. SPOOL_SOAK_MINUTES says how long.
+    Hour,
+    /// A day of recording, simulated. SPOOL_SIM_HOURS says how much of it.
+    Day,
+    /// Hours of bad luck. SPOOL_SIM_SEEDS, SPOOL_CUTS and SPOOL_KILLS say how much of each, SPOOL_SEED when.
+    Crashes,
+}
+
+/// Everything, the quickest first.
+pub(crate) const ALL: [Ordeal; 3] = [Ordeal::Day, Ordeal::Crashes, Ordeal::Hour];
+
+/// Goes through these.
+pub(crate) fn run(ordeals: &[Ordeal]) -> Result {
     setup::for_lab()?;
     run::build()?;
+    for ordeal in ordeals {
+        match ordeal {
+            Ordeal::Hour => hour()?,
+            Ordeal::Day => day()?,
+            Ordeal::Crashes => crashes()?,
+        }
+    }
+    Ok(())
+}
+
+fn hour() -> Result {
+    let minutes = setting("SPOOL_SOAK_MINUTES", "60");
+    say(format!("{minutes} minutes with a screen, a camera and two tracks of sound"));
+    let mut long = cargo(&["test", "--release", "--package", "spool-tests", "--all-features"]);
+    long.args(["--test", "long", "--", "--nocapture"]);
+    long.env("SPOOL_BIN", run::spool_binary()).env("SPOOL_DEVICE_TESTS", "1");
+    succeed(long.env("SPOOL_SOAK_MINUTES", &minutes))?;
+    say("sound and pictures stayed together and memory stayed flat");
+    Ok(())
+}
+
+fn day() -> Result {
+    let hours = setting("SPOOL_SIM_HOURS", "24");
+    say(format!("{hours} simulated hours"));
+    let mut long = cargo(&["test", "--release", "--package", "spool-sim"]);
+    long.args(["--test", "day", "--", "--nocapture"]);
+    succeed(long.env("SPOOL_SIM_HOURS", &hours))
+}
+
+fn crashes() -> Result {
     let seeds = setting("SPOOL_SIM_SEEDS", "200");
     let cuts = setting("SPOOL_CUTS", "50");
     let kills = setting("SPOOL_KILLS", "500");
@@ -21,7 +65,8 @@ pub(crate) fn run() -> Result {
     say(format!("SPOOL_SEED={seed} cargo xtask soak does the same again"));
 
     say(format!("{seeds} simulated recordings, crashed at every operation on files"));
-    let mut simulate = cargo(&["test", "--release", "--package", "spool-sim", "--", "--nocapture"]);
+    let mut simulate =
+        cargo(&["test", "--release", "--package", "spool-sim", "--test", "crashes", "--", "--nocapture"]);
     succeed(simulate.env("SPOOL_SIM_SEEDS", &seeds))?;
 
     say(format!("{cuts} power cuts on ext4"));
