@@ -19,7 +19,7 @@ use std::{
 const SECONDS: u32 = 8;
 const TICKS: f64 = SECONDS as f64 * 30.0;
 const CONTENTS: [Content; 3] = [Content::Still, Content::Terminal, Content::Motion];
-/// Milliseconds that a camera in the picture may add to a picture, beside its capture and decoding and the encoding of
+/// Milliseconds that a camera in the picture may add to a tick, beside its capture and decoding and the encoding of
 /// what it changes.
 const INSET_LIMIT: f64 = 1.0;
 /// What OBS took for the same contents and the same settings of x264, in milliseconds of processor time a tick: told
@@ -89,9 +89,9 @@ pub(crate) fn run() -> Result<()> {
         "encoded",
     ];
     table::print(&title, &head, &rows);
-    let head = ["screen", "content", "a picture without", "a picture with", "camera adds, limit"];
+    let head = ["screen", "content", "to a tick, limit", "to the mean picture"];
     table::print(
-        "What a camera in the picture adds to each picture beside its capture, decoding and encoding: ms",
+        "What a camera in the picture adds beside its capture, decoding and encoding: ms",
         &head,
         &insets,
     );
@@ -115,14 +115,13 @@ fn row(screen: &Screen, content: Content, camera: &str, stages: &Stages) -> Vec<
 }
 
 fn inset_row(screen: &Screen, content: Content, without: &Stages, with: &Stages) -> Vec<String> {
-    let each = |stages: &Stages| (stages.compose + stages.rest) / stages.encoded.max(f64::MIN_POSITIVE);
-    let added = each(with) - each(without);
+    let tick = |stages: &Stages| stages.compose + stages.rest;
+    let picture = |stages: &Stages| tick(stages) / stages.encoded.max(f64::MIN_POSITIVE);
     vec![
         screen.name().to_owned(),
         content.name().to_owned(),
-        format!("{:.2}", each(without)),
-        format!("{:.2}", each(with)),
-        table::against(added, INSET_LIMIT),
+        table::against(tick(with) - tick(without), INSET_LIMIT),
+        format!("{:.2}", picture(with) - picture(without)),
     ]
 }
 
