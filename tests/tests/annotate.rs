@@ -28,7 +28,7 @@ impl Slate {
             "erase" | "undo" | "clear" => &[],
             _ => &["--color", "white"],
         };
-        self.spool.run([&["annotate", words[0]], pencil, &words[1..]].concat()).ok();
+        self.spool.run([&["annotate"], words.as_slice(), pencil].concat()).ok();
         let drawn = self.spool.elapsed();
         self.recorder.goes_on(&self.spool, SECOND);
         drawn + 0.5
@@ -63,7 +63,7 @@ fn what_is_drawn_is_seen_where_it_was_drawn_until_it_goes() {
     let lined = slate.annotate("line 100,600 1200,600 --width 24 --fade 1s");
     slate.recorder.goes_on(&slate.spool, 2 * SECOND);
     let faded = slate.spool.elapsed() - 0.3;
-    let erased = slate.annotate("erase --radius 10 600,200");
+    let erased = slate.annotate("erase 600,200 --radius 10");
     let drawn = [
         ("pen --width 24 100,100 100,300 300,300", (100.0, 200.0)),
         ("highlighter --width 24 400,100 400,300", (400.0, 200.0)),

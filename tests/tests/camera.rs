@@ -203,7 +203,7 @@ fn a_camera_that_may_not_be_used_is_said_with_what_to_do() {
     let camera = Camera::plug_in();
     camera.set(CameraState::Denied);
     let spool = Spool::new().on(&display).seeing(&[&camera]);
-    spool.run(["record", "--no-mic", "--camera", "--for", "1s"]).refused(1, "camera");
+    spool.run(["record", "--no-mic", "--camera", "--for", "1s"]).refused(1, "may not open /dev/video0");
     assert!(rows(&spool.json(&["list"])).is_empty(), "nothing was begun");
     let said = spool.run(["devices"]).ok().stdout;
     assert!(said.contains("may not open /dev/video0"), "{said}");
@@ -236,11 +236,12 @@ fn a_camera_that_freezes_or_stalls_is_told_while_recording() {
     camera.set(CameraState::Stalled);
     let before = spool.elapsed();
     // Both are told: that it gives nothing, or that it was lost for that.
-    recorder.event_where("word of it", 10 * SECOND, |event| {
+    let word = recorder.event_where("word of it", 10 * SECOND, |event| {
         event["kind"] == "stalled" && event["raised"] == true || event["code"] == "source_lost"
     });
     let after = spool.elapsed() - before;
     assert!(after <= 5.5, "it took {after} s to tell that the camera gives nothing");
+    assert!(word["message"].as_str().is_some_and(|text| text.contains("Fake camera")), "{word}");
     camera.set(CameraState::There);
     recorder.event_where("word of its return", 10 * SECOND, |event| {
         event["kind"] == "stalled" && event["raised"] == false || event["code"] == "source_returned"

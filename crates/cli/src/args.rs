@@ -147,57 +147,57 @@ pub(crate) struct Layout {
 pub(crate) enum Annotate {
     /// A line through all points.
     Pen {
-        #[arg(value_name = "X,Y", required = true, value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", required = true, value_parser = parse_point)]
         points: Vec<Point>,
         #[command(flatten)]
         pencil: Pencil,
     },
     /// A broad line through all points that can be seen through.
     Highlighter {
-        #[arg(value_name = "X,Y", required = true, value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", required = true, value_parser = parse_point)]
         points: Vec<Point>,
         #[command(flatten)]
         pencil: Pencil,
     },
     /// A straight line.
     Line {
-        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", value_parser = parse_point)]
         from: Point,
-        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", value_parser = parse_point)]
         to: Point,
         #[command(flatten)]
         pencil: Pencil,
     },
     /// A straight line with a head at its end.
     Arrow {
-        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", value_parser = parse_point)]
         from: Point,
-        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", value_parser = parse_point)]
         to: Point,
         #[command(flatten)]
         pencil: Pencil,
     },
     /// A rectangle between two corners.
     Rectangle {
-        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", value_parser = parse_point)]
         from: Point,
-        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", value_parser = parse_point)]
         to: Point,
         #[command(flatten)]
         pencil: Pencil,
     },
     /// An ellipse within the rectangle between two corners.
     Ellipse {
-        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", value_parser = parse_point)]
         from: Point,
-        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", value_parser = parse_point)]
         to: Point,
         #[command(flatten)]
         pencil: Pencil,
     },
     /// Words, their top left at the point.
     Text {
-        #[arg(value_name = "X,Y", value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", value_parser = parse_point)]
         at: Point,
         text: String,
         #[command(flatten)]
@@ -205,7 +205,7 @@ pub(crate) enum Annotate {
     },
     /// Removes what was drawn near the points.
     Erase {
-        #[arg(value_name = "X,Y", required = true, value_parser = parse_point, allow_hyphen_values = true)]
+        #[arg(value_name = "X,Y", required = true, value_parser = parse_point)]
         points: Vec<Point>,
         /// How near, in pixels.
         #[arg(long, default_value_t = 20)]
@@ -329,7 +329,9 @@ fn parse_color(text: &str) -> Result<Color, String> {
         _ => None,
     };
     let hex = || {
-        let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii())?;
+        let digits =
+            text.strip_prefix('#').filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        let digits = Some(digits).filter(|digits| digits.len() == 6)?;
         let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok();
         Some((byte(0)?, byte(2)?, byte(4)?))
     };

@@ -44,6 +44,8 @@ pub(crate) struct Session {
     outlet: Outlet,
     intake: Intake,
     watch: Watch,
+    /// The sources' names for people.
+    names: HashMap<TrackId, String>,
     workers: Vec<Worker>,
     /// For what is not a piece; gone once the session is stopping, so that the writer sees the end.
     writer: Option<Sender<Write>>,
@@ -89,9 +91,10 @@ impl Session {
             let inputs = inputs.clone();
             move || writer::run(writer, &queued, &inputs)
         })?;
-        let mut watch = Watch::default();
+        let (mut watch, mut names) = (Watch::default(), HashMap::new());
         for (track, kind, name) in opened.watched {
-            watch.add(track, kind, &name, time.now());
+            watch.add(track.clone(), kind, &name, time.now());
+            names.insert(track, name);
         }
         Ok(Self {
             status: Status::new(&meta.tracks, opened.notices, plan.fps),
@@ -101,6 +104,7 @@ impl Session {
             outlet: opened.outlet,
             intake: opened.intake,
             watch,
+            names,
             workers: starts.into_iter().map(|start| start.run(inputs)).collect::<Result<_, _>>()?,
             writer: Some(queue),
             writer_thread,
@@ -325,7 +329,7 @@ impl Session {
 
     /// What befell a source, in words.
     pub(crate) fn source_event(&mut self, track: &TrackId, event: SourceEvent) -> Option<Notice> {
-        let subject = self.status.label(track);
+        let subject = self.name(track);
         match event {
             SourceEvent::Lost { reason, message } => Some(self.lose(track, reason, message, false)),
             SourceEvent::Ended { reason, message } => Some(self.lose(track, reason, message, true)),
@@ -347,9 +351,13 @@ impl Session {
         }
     }
 
+    fn name(&self, source: &TrackId) -> String {
+        self.names.get(source).cloned().unwrap_or_else(|| source.to_string())
+    }
+
     fn lose(&mut self, track: &TrackId, reason: LostReason, message: String, ended: bool) -> Notice {
         let now = self.now();
-        let subject = self.status.label(track);
+        let subject = self.name(track);
         let reason = match reason {
             LostReason::Denied => GapReason::PermissionRevoked,
             LostReason::Closed => GapReason::Closed,

@@ -163,7 +163,7 @@ pub(crate) fn open(
 ) -> Result<Opened, EngineError> {
     let backend = backend(plan.synthetic);
     let mut notices = Vec::new();
-    let found = find_all(plan, &backend.sources()?, &mut notices)?;
+    let found = find_all(plan, &*backend, &mut notices)?;
     let has = |wish| found.iter().any(|found| found.wish == wish);
     let shows = shows(plan.mode, has(Wish::Screen), has(Wish::Camera));
     let wanted: Vec<Vec<TrackId>> =
@@ -267,9 +267,10 @@ fn without(wish: Wish, error: &EngineError) -> String {
 
 fn find_all(
     plan: &SessionPlan,
-    sources: &[SourceInfo],
+    backend: &dyn CaptureBackend,
     notices: &mut Vec<String>,
 ) -> Result<Vec<Found>, EngineError> {
+    let sources = backend.sources()?;
     let mut all = Vec::new();
     for wish in [Wish::Screen, Wish::Camera, Wish::Microphone, Wish::SystemAudio] {
         let wanted = match choice(plan, wish) {
@@ -277,7 +278,7 @@ fn find_all(
             Choice::Default => None,
             Choice::Id(id) => Some(id.as_str()),
         };
-        match find(wish, wanted, sources) {
+        match find(wish, wanted, &sources, backend) {
             Ok(source) => all.push(Found { wish, source }),
             Err(error) if must_work(wish, plan) => return Err(error),
             Err(error) => notices.push(without(wish, &error)),
@@ -286,11 +287,22 @@ fn find_all(
     Ok(all)
 }
 
-fn find(wish: Wish, wanted: Option<&str>, sources: &[SourceInfo]) -> Result<SourceInfo, EngineError> {
+fn find(
+    wish: Wish,
+    wanted: Option<&str>,
+    sources: &[SourceInfo],
+    backend: &dyn CaptureBackend,
+) -> Result<SourceInfo, EngineError> {
     let Some(id) = wanted else {
         let known = sources.iter().filter(|source| source.kind == wish.kind());
         let default = known.max_by_key(|source| source.is_default).cloned();
-        return default.ok_or_else(|| EngineError::Invalid(format!("there is no {}", wish.describe())));
+        return default.ok_or_else(|| {
+            EngineError::Invalid(match backend.permission(wish.kind()).advice {
+                // One that may not be opened cannot be listed: what to do about it is known all the same.
+                advice if !advice.is_empty() => advice,
+                _ => format!("there is no {}", wish.describe()),
+            })
+        });
     };
     match sources.iter().find(|source| source.id.as_str() == id) {
         Some(source) if wish.is_met_by(source.kind) => Ok(source.clone()),

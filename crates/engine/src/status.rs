@@ -69,12 +69,6 @@ impl Status {
         self.tracks.iter_mut().find(|status| status.track == name)
     }
 
-    /// The source's name for people.
-    pub(crate) fn label(&mut self, source: &TrackId) -> String {
-        let label = self.track_of(source).map(|status| status.label.clone());
-        label.filter(|label| !label.is_empty()).unwrap_or_else(|| source.to_string())
-    }
-
     /// Why nothing comes from a source now, or that it does again.
     pub(crate) fn set_trouble(&mut self, source: &TrackId, trouble: Option<String>) {
         if let Some(status) = self.track_of(source) {
@@ -158,10 +152,6 @@ mod tests {
     fn sources_are_told_by_the_track_they_end_in() {
         let id = |name: &str| -> TrackId { name.parse().unwrap() };
         let mut lone = status(&[("program", TrackKind::Program), ("mix", TrackKind::Mix)]);
-        assert_eq!(
-            (lone.label(&id("screen")), lone.label(&id("mic"))),
-            ("the program".into(), "the mix".into())
-        );
         let heard = |peak| Heard { peak, clipped: 0, any: true, drift_ppm: 0.0 };
         lone.set_peaks(&HashMap::from([(id("mic"), heard(-12.0))]));
         assert_eq!(lone.tracks[1].peak_db, Some(-12.0));
