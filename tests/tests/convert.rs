@@ -190,7 +190,8 @@ fn an_export_that_was_killed_goes_on_where_it_was() {
 #[test]
 fn an_export_that_nobody_waits_for_is_given_up() {
     let _turn = my_turn();
-    let recorded = Recorded::new(8);
+    // Long enough that a quick machine is still at it.
+    let recorded = Recorded::new(24);
     let (spool, id) = (&recorded.spool, &recorded.finished.recording);
     let file = spool.file("cancelled.webm");
     let exporting = Exporting::start(spool, id, &file);

@@ -25,8 +25,9 @@ use std::{
 
 /// Pieces that wait for the disk: about a minute of four tracks. A disk that stalls longer fails the tracks.
 pub(crate) const PIECES_MAX: usize = 1024;
-/// How long a track waits for room among them.
+/// How long a track of pictures waits for room among them, and how long sound does: it gives way last.
 const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE_OF_SOUND: Duration = Duration::from_secs(120);
 
 /// What the engine's loop tells a track's thread.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,11 +84,14 @@ impl SessionTime {
 
 /// A track's way to the store: blocks while the disk is behind, and fails the track where that lasts.
 #[derive(Clone)]
-pub(crate) struct Pieces(Sender<Write>);
+pub(crate) struct Pieces {
+    queue: Sender<Write>,
+    patience: Duration,
+}
 
 impl Pieces {
     pub(crate) fn new(queue: Sender<Write>) -> Self {
-        Self(queue)
+        Self { queue, patience: PATIENCE }
     }
 
     pub(crate) fn send(&self, piece: Piece) -> Result<(), EngineError> {
@@ -95,7 +99,7 @@ impl Pieces {
     }
 
     pub(crate) fn write(&self, write: Write) -> Result<(), EngineError> {
-        self.0.send_timeout(write, PATIENCE).map_err(|_| EngineError::System {
+        self.queue.send_timeout(write, self.patience).map_err(|_| EngineError::System {
             operation: "handing a part to the disk",
             cause: io::ErrorKind::TimedOut.into(),
         })
@@ -209,7 +213,8 @@ impl Threads<'_> {
             .iter()
             .any(|track| matches!(track.kind, TrackKind::Microphone | TrackKind::SystemAudio));
         let plan = SoundPlan { sources: opened.sound.clone(), apart };
-        let sound = Sound::new(&plan, link, opened.intake.sound.clone())?;
+        let pieces = Pieces { patience: PATIENCE_OF_SOUND, ..link.pieces.clone() };
+        let sound = Sound::new(&plan, Link { pieces, ..link }, opened.intake.sound.clone())?;
         Ok(Start { track, controls, work: Box::new(move || sound.run()) })
     }
 }
