@@ -83,6 +83,8 @@ const TEST: &[Need] = &[
 /// To measure, and to cut the power.
 const LAB: &[Need] = &[
     program("xterm", "xterm"),
+    program("foot", "foot"),
+    program("mpv", "mpv"),
     program("procps", "top"),
     program("nbdkit", "nbdkit"),
     Need {
