@@ -103,6 +103,8 @@ pub(crate) struct PictureTrack {
     /// When the newest picture that is not encoded yet was seen.
     pending: Option<Timestamp>,
     last: Option<Timestamp>,
+    /// When the newest one was encoded, which is a little after it was seen.
+    encoded_at: Option<Timestamp>,
     /// The instant that was drawn last, whether or not anything was different then.
     drawn: Option<Timestamp>,
     /// Nothing is shown before this: where the recording went on after a pause.
@@ -134,6 +136,7 @@ impl PictureTrack {
             pressure,
             pending: None,
             last: None,
+            encoded_at: None,
             drawn: None,
             floor: Timestamp::ZERO,
             paused: false,
@@ -234,9 +237,15 @@ impl PictureTrack {
         self.live.next_change(drawn)
     }
 
-    /// Before this no other picture is encoded, or there would be more than the ceiling allows.
+    /// Before this no other picture is encoded, or there would be more than the ceiling allows. One source keeps its
+    /// own time, give or take; several come at different instants, so what comes within a period is drawn at once.
     fn earliest(&self) -> Timestamp {
-        self.last.map_or(Timestamp(i64::MIN), |last| last + self.pressure.period() * 3 / 4)
+        let period = self.pressure.period();
+        match (self.last, self.encoded_at) {
+            (Some(_), Some(encoded)) if self.sources.len() > 1 => encoded + period * 31 / 32,
+            (Some(last), _) => last + period * 3 / 4,
+            (None, _) => Timestamp(i64::MIN),
+        }
     }
 
     /// Encodes what changed, or what is due although nothing changed.
@@ -278,6 +287,7 @@ impl PictureTrack {
         line.encoder.push(line.compositor.picture(), at)?;
         self.cadence.encoded(at);
         self.last = Some(at);
+        self.encoded_at = Some(now);
         self.frames.encoded += 1;
         self.drain()?;
         self.judge(began, now);

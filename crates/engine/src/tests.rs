@@ -209,6 +209,20 @@ fn a_camera_alone_and_sound_alone_are_recordings_too() {
     }
 }
 
+#[test]
+fn a_camera_beside_a_screen_does_not_raise_the_rate() {
+    let recorder = Recorder::start();
+    let plan = SessionPlan { camera: Choice::Default, ..plan() };
+    recorder.ask(Command::Begin(plan.into())).unwrap();
+    recorder.record_until(3_000);
+    let (summary, manifest, _data) = recorder.stop();
+    let program = manifest.tracks.iter().find(|track| track.track.kind == TrackKind::Program).unwrap();
+    let parts = program.chunks.iter().flat_map(|chunk| &chunk.parts);
+    let pictures: usize = parts.map(|part| part.samples.len()).sum();
+    let most = summary.duration_ms as usize * 32 / 1000 + 4;
+    assert!(pictures <= most, "{pictures} pictures in {} ms", summary.duration_ms);
+}
+
 /// What people did, by the chunks of the data track, each read alone.
 fn input(recorder: &Engine, manifest: &Manifest) -> Vec<(Timestamp, InputSample)> {
     let track = manifest.tracks.iter().find(|track| track.track.kind == TrackKind::Input).unwrap();
