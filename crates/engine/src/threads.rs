@@ -18,6 +18,7 @@ use media::ChunkPolicy;
 use model::{Layout, Piece, SessionId, Timestamp, TrackId, TrackKind};
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -144,7 +145,12 @@ impl Start {
         let Self { track, controls, work } = self;
         let (name, inputs) = (track.clone(), inputs.clone());
         let thread = spawn(track.as_str(), move || {
-            if let Err(error) = work() {
+            // A panic is a bug, and a bug in one track must not end it unheard.
+            let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+                let cause = io::Error::other("it panicked; the engine's log says where");
+                Err(EngineError::System { operation: "running its thread", cause })
+            });
+            if let Err(error) = outcome {
                 tracing::error!(track = %name, %error, "track failed");
                 let _ending = inputs.send(Input::TrackFailed { track: name, message: error.to_string() });
             }
