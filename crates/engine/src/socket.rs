@@ -149,17 +149,20 @@ impl Connection {
         match engine.subscribe() {
             Ok(subscription) => {
                 self.send(&Message::Reply { id, reply: Reply::Done })?;
-                self.forward(subscription)
+                self.forward(subscription, engine)
             }
             Err(error) => self.send(&Message::Error { id, problem: Problem::from(&error) }),
         }
     }
 
-    fn forward(&self, subscription: Subscription) -> io::Result<()> {
+    fn forward(&self, subscription: Subscription, engine: &Engine) -> io::Result<()> {
         let connection = self.clone();
-        // Ends by itself: either writing fails, or nobody reads requests from this connection any more.
+        // The process stays until its last word, that a session has ended, is said.
+        let delivering = Seat::take(engine.answering());
+        // Ends by itself: writing fails, nobody reads requests from this connection any more, or the engine has ended.
         thread::Builder::new().name("events".into()).spawn(move || {
-            while Arc::strong_count(&connection.stream) > 1 {
+            let _delivering = delivering;
+            while Arc::strong_count(&connection.stream) > 1 && !subscription.is_over() {
                 if let Some(event) = subscription.next(Duration::from_secs(1))
                     && connection.send(&Message::Event(event)).is_err()
                 {

@@ -14,6 +14,14 @@ const WAITING_MAX: usize = 256;
 struct Waiting {
     newest: Option<Box<Snapshot>>,
     events: VecDeque<Event>,
+    /// Nothing more will come.
+    is_last: bool,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.newest.is_none() && self.events.is_empty()
+    }
 }
 
 #[derive(Default)]
@@ -40,9 +48,15 @@ impl Subscription {
         let (mut waiting, _) = self
             .outbox
             .arrived
-            .wait_timeout_while(self.outbox.lock(), timeout, |w| w.newest.is_none() && w.events.is_empty())
+            .wait_timeout_while(self.outbox.lock(), timeout, |w| w.is_empty() && !w.is_last)
             .unwrap_or_else(PoisonError::into_inner);
         waiting.events.pop_front().or_else(|| waiting.newest.take().map(Event::Changed))
+    }
+
+    /// Whether the engine has ended and all that it said was taken.
+    pub(crate) fn is_over(&self) -> bool {
+        let waiting = self.outbox.lock();
+        waiting.is_last && waiting.is_empty()
     }
 }
 
@@ -50,6 +64,16 @@ impl Subscription {
 #[derive(Default)]
 pub(crate) struct Listeners {
     outboxes: Vec<Weak<Outbox>>,
+}
+
+impl Drop for Listeners {
+    /// Whoever still listens takes what is left, and knows that it was all.
+    fn drop(&mut self) {
+        for outbox in self.outboxes.iter().filter_map(Weak::upgrade) {
+            outbox.lock().is_last = true;
+            outbox.arrived.notify_all();
+        }
+    }
 }
 
 impl Listeners {
@@ -89,6 +113,18 @@ mod tests {
 
     fn progress(share: f32) -> Event {
         Event::Progress { output: "a.mp4".into(), share }
+    }
+
+    #[test]
+    fn what_was_said_last_is_heard_before_it_is_over() {
+        let mut listeners = Listeners::default();
+        let subscription = listeners.subscribe();
+        listeners.publish(&Event::Notice { code: "last".into(), track: None, message: String::new() });
+        drop(listeners);
+        assert!(!subscription.is_over());
+        assert!(matches!(subscription.next(Duration::MAX), Some(Event::Notice { .. })));
+        assert!(subscription.is_over());
+        assert!(subscription.next(Duration::MAX).is_none(), "nobody waits for what cannot come");
     }
 
     #[test]
