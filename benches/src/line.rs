@@ -113,6 +113,8 @@ struct Line {
     works: Option<(Compositor, VideoEncoder)>,
     pending: Option<Timestamp>,
     last: Timestamp,
+    /// When the newest picture was encoded.
+    encoded_at: Timestamp,
     keyframe_due: Timestamp,
     spent: Spent,
 }
@@ -128,6 +130,7 @@ impl Line {
             works: None,
             pending: None,
             last: Timestamp::ZERO,
+            encoded_at: Timestamp::ZERO,
             keyframe_due: Timestamp::ZERO,
             spent: Spent::default(),
         }
@@ -186,7 +189,10 @@ impl Line {
             if now >= end {
                 return Ok(());
             }
-            let earliest = self.last + PERIOD * 3 / 4;
+            // As the recorder does: one source keeps its own time, several are drawn together once a period.
+            let several = self.tracks.len() > 1;
+            let earliest =
+                if several { self.encoded_at + PERIOD * 31 / 32 } else { self.last + PERIOD * 3 / 4 };
             let due = if self.pending.is_some() { earliest } else { self.last + REFRESH };
             self.viewer.pictures.wait(due.min(end).saturating_since(now));
             self.refresh();
@@ -236,6 +242,7 @@ impl Line {
         self.spent.encode += thread_cpu() - composed;
         self.spent.encoded += 1;
         self.last = at;
+        self.encoded_at = self.now();
         Ok(())
     }
 }
