@@ -196,7 +196,7 @@ fn an_export_that_nobody_waits_for_is_given_up() {
     let file = spool.file("cancelled.webm");
     let exporting = Exporting::start(spool, id, &file);
     wait_for("some finished work", 60 * SECOND, || (!pieces(spool).is_empty()).then_some(()));
-    kill(exporting.0.id(), Signal::INT);
+    kill(exporting.0.id(), Signal::TERM);
     assert_ne!(exporting.end(), Some(0), "it was cancelled");
     let engine = spool.engine().expect("the engine lives on");
     let busy = || -> u64 {

@@ -77,8 +77,15 @@ impl WebmWriter {
         if found.sound.is_some() {
             return self.mux(track, packet, packet.at + packet.duration);
         }
-        match found.held.replace(packet.clone()) {
-            Some(before) => self.mux(track, &before, packet.at),
+        let mut packet = packet.clone();
+        // Two pictures within a millisecond, the file's unit, come one after the other all the same.
+        let before = found.held.as_ref().map(|before| before.at.to_ticks(MILLIS));
+        if let Some(before) = before.filter(|before| packet.at.to_ticks(MILLIS) <= *before) {
+            packet.at = Timestamp::from_ticks(before + 1, MILLIS);
+        }
+        let at = packet.at;
+        match found.held.replace(packet) {
+            Some(before) => self.mux(track, &before, at),
             None => Ok(()),
         }
     }
