@@ -115,6 +115,15 @@ fn pictures_and_sound_play_as_they_were() {
 }
 
 #[test]
+fn pictures_within_a_millisecond_come_one_after_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("close.webm");
+    let times = [0, 100_000, 33_000_000, 33_400_000, 33_900_000, 35_000_000];
+    write(&path, &[encode(&video(VideoCodec::Vp9), &times, &[])], millis(100));
+    assert_eq!(probe(&path, "-show_entries packet=pts"), ["0", "1", "33", "34", "35", "36"]);
+}
+
+#[test]
 fn the_index_stands_before_the_pictures() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.webm");
