@@ -44,8 +44,9 @@ impl Recorded {
         assert!((length - seconds).abs() < 0.1 + coarse, "{}: {length} s", file.display());
         let codes = without_repeats(Film::decode(file).codes());
         assert!(codes.len() as f64 > 8.0 * seconds, "{}: only {} codes", file.display(), codes.len());
-        assert_in_order(&codes, self.finished.frames("dropped"));
-        assert_on_time(&codes, &self.show, 0.08 + coarse);
+        let dropped = self.finished.frames("dropped");
+        assert_in_order(&codes, dropped);
+        assert_on_time(&codes, &self.show, 0.08 + coarse, dropped);
     }
 
     fn assert_tone(&self, file: &Path) {

@@ -221,7 +221,7 @@ fn a_microphone_that_is_pulled_out_comes_back() {
     let file = spool.export(&finished.recording, "all.mp4");
     let codes = codes::without_repeats(Film::decode(&file).codes());
     codes::assert_in_order(&codes, finished.frames("dropped"));
-    codes::assert_on_time(&codes, &show, 0.1);
+    codes::assert_on_time(&codes, &show, 0.08, finished.frames("dropped"));
     let system = Pcm::decode(&library::join(&spool, &finished.session, "system", 0), 0);
     let heard = system.between(1.0, system.end() - 0.3);
     assert!((tone::frequency(heard, system.rate, 440.0) / 440.0 - 1.0).abs() < 0.001);

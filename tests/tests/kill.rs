@@ -51,7 +51,8 @@ fn at_most_half_a_second_before_a_kill_is_missing() {
         codes::assert_in_order(&read, u64::MAX);
         // A part holds seven codes: none is missing in the middle.
         assert!(read.windows(2).all(|pair| pair[1].1 - pair[0].1 < 5), "a hole in {read:?}");
-        let begun = codes::assert_on_time(&read, &show, 0.06);
+        // Nobody is left to say how often it looked late.
+        let begun = codes::assert_on_time(&read, &show, 0.06, u64::MAX);
         let newest = show.find(read[read.len() - 1].1).unwrap().after as f64;
         let sounded = Pcm::decode(&file, 0);
         let heard = begun + sounded.end() * 1e9;

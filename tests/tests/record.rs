@@ -47,7 +47,7 @@ fn a_screen_with_sound_plays_back_as_it_was() {
     assert_in_order(&codes, finished.frames("dropped") + unseen);
     assert!(unseen < 10, "the display itself was late {unseen} times");
     assert!(codes.len() > 150, "only {} of 180 codes", codes.len());
-    assert_on_time(&codes, &show, 0.05);
+    assert_on_time(&codes, &show, 0.05, finished.frames("dropped"));
 
     let mix = Pcm::decode(&file, 0);
     assert_eq!(mix.seams, [], "sound goes on without a seam");
@@ -105,7 +105,7 @@ fn one_monitor_is_recorded_alone() {
     assert_eq!(film::size(&file), (640, 720));
     let codes = without_repeats(Film::decode(&file).codes());
     assert_in_order(&codes, finished.frames("dropped"));
-    assert_on_time(&codes, &right, 0.08);
+    assert_on_time(&codes, &right, 0.08, finished.frames("dropped"));
 }
 
 #[test]
@@ -179,8 +179,9 @@ fn a_pause_is_left_out_and_the_rest_follows_on() {
     let codes = without_repeats(Film::decode(&file).codes());
     let jump = codes.windows(2).position(|pair| pair[1].1 - pair[0].1 > 25).expect("the pause shows") + 1;
     let (before, after) = codes.split_at(jump);
-    assert_in_order(before, finished.frames("dropped"));
-    assert_in_order(after, finished.frames("dropped"));
+    let dropped = finished.frames("dropped");
+    assert_in_order(before, dropped);
+    assert_in_order(after, dropped);
     let skip = after[0].0 - before[before.len() - 1].0;
     assert!(skip < 0.2, "the pause lasts {skip} s in the file");
     assert_frequency(&Pcm::decode(&file, 0), 1000.0);
@@ -232,10 +233,12 @@ fn a_screen_that_changes_its_size_stays_one_recording() {
     let codes = without_repeats(Film::decode(&spool.export(&finished.recording, "resized.mp4")).codes());
     let split = codes.windows(2).position(|pair| pair[1].1 < pair[0].1).expect("both sizes can be read") + 1;
     let (before, after) = codes.split_at(split);
-    assert_in_order(before, finished.frames("dropped"));
-    assert_in_order(after, finished.frames("dropped"));
+    let dropped = finished.frames("dropped");
+    assert_in_order(before, dropped);
+    assert_in_order(after, dropped);
     assert!(before.len() > 20 && after.len() > 30, "{} and {} codes", before.len(), after.len());
-    let offset = assert_on_time(before, &first, 0.1) - assert_on_time(after, &second, 0.1);
+    let offset =
+        assert_on_time(before, &first, 0.08, dropped) - assert_on_time(after, &second, 0.08, dropped);
     assert!(offset.abs() < 0.1e9, "the pictures move by {offset} ns where the size changes");
 }
 

@@ -39,7 +39,7 @@ fn a_window_is_recorded_wherever_it_is_and_whatever_covers_it() {
     assert_eq!(film::size(&file), (640, 360), "{}", spool.json(&["show", &finished.recording]));
     let codes = without_repeats(Film::decode(&file).codes());
     assert_in_order(&codes, finished.frames("dropped") + show.brief(Duration::from_millis(40)));
-    assert_on_time(&codes, &show, 0.1);
+    assert_on_time(&codes, &show, 0.08, finished.frames("dropped"));
     let (first, last) = (codes[0].0, codes[codes.len() - 1].0);
     assert!(first < 0.3 && last > finished.seconds() - 0.4, "codes from {first} s to {last} s");
     assert!(codes.len() > 60, "only {} codes", codes.len());
@@ -67,7 +67,7 @@ fn a_window_may_change_its_size() {
     let codes = without_repeats(Film::decode(&spool.export(&finished.recording, "resized.mp4")).codes());
     // One picture may show the window while its new size is still empty.
     assert_in_order(&codes, finished.frames("dropped") + show.brief(Duration::from_millis(40)) + 3);
-    assert_on_time(&codes, &show, 0.1);
+    assert_on_time(&codes, &show, 0.08, finished.frames("dropped"));
     let late = codes.iter().filter(|code| code.0 > finished.seconds() - 1.5).count();
     assert!(late > 15, "only {late} codes at its second size");
 }
@@ -115,7 +115,7 @@ fn a_region_is_recorded_to_the_pixel() {
     assert_eq!(film::size(&file), (640, 360));
     let codes = without_repeats(Film::decode(&file).codes());
     assert_in_order(&codes, finished.frames("dropped") + show.brief(Duration::from_millis(40)));
-    assert_on_time(&codes, &show, 0.08);
+    assert_on_time(&codes, &show, 0.08, finished.frames("dropped"));
     for (region, words) in [("5,5", "region"), ("0,0,0x0", "region"), ("5000,0,10x10", "region")] {
         spool.run(["record", "--no-mic", "--for", "1s", "--region", region]).refused(1, words);
     }
@@ -154,7 +154,8 @@ fn a_monitor_that_is_unplugged_comes_back() {
     let dropped = finished.frames("dropped") + show.brief(Duration::from_millis(40));
     assert_in_order(&before, dropped);
     assert_in_order(&after, dropped);
-    let offset = assert_on_time(&before, &show, 0.1) - assert_on_time(&after, &show, 0.1);
+    let offset =
+        assert_on_time(&before, &show, 0.08, dropped) - assert_on_time(&after, &show, 0.08, dropped);
     assert!(offset.abs() < 0.1e9, "the monitor comes back {offset} ns off");
     let pcm = Pcm::decode(&file, 0);
     assert!((pcm.end() - finished.seconds()).abs() < 0.15, "the sound ends at {} s", pcm.end());

@@ -18,6 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// However busy a machine is: what is seen later than this, in seconds, is wrong.
+const LATEST: f64 = 0.5;
 /// Cells across.
 pub const COLUMNS: u16 = 8;
 /// Cells down.
@@ -208,23 +210,35 @@ pub fn assert_in_order(codes: &[(f64, u32)], dropped: u64) {
 }
 
 /// Fails the test unless the file shows each code as long after the others as the display did, up to `tolerance`
-/// seconds. Gives the time on the display, in nanoseconds of [`host_time`], at which the file begins.
+/// seconds. On a busy machine a recorder looks late; it says so, and as many codes may come late as it `missed` looks.
+/// Gives the time on the display, in nanoseconds of [`host_time`], at which the file begins.
 #[track_caller]
-pub fn assert_on_time(codes: &[(f64, u32)], show: &CodeShow, tolerance: f64) -> f64 {
-    let shown = |code| show.find(code).unwrap_or_else(|| panic!("code {code} was never shown")).after;
-    assert_in_time(codes, shown, tolerance)
+pub fn assert_on_time(codes: &[(f64, u32)], show: &CodeShow, tolerance: f64, missed: u64) -> f64 {
+    let shown = |code| show.find(code).unwrap_or_else(|| panic!("code {code} was never shown"));
+    assert_in_time(codes, |code| [shown(code).before, shown(code).after], tolerance, missed)
 }
 
-/// The same for codes that were to be seen since `shown`, in nanoseconds of [`host_time`].
+/// The same for codes that came to be seen at some instant between two, in nanoseconds of [`host_time`].
 #[track_caller]
-pub fn assert_in_time(codes: &[(f64, u32)], shown: impl Fn(u32) -> i64, tolerance: f64) -> f64 {
-    let beginnings: Vec<f64> = codes.iter().map(|(at, code)| shown(*code) as f64 - at * 1e9).collect();
-    let mut sorted = beginnings.clone();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted[sorted.len() / 2];
-    for (beginning, code) in beginnings.iter().zip(codes) {
-        let off = (beginning - middle) / 1e9;
-        assert!(off.abs() <= tolerance, "code {} is shown {off:.3} s too early or late", code.1);
+pub fn assert_in_time(
+    codes: &[(f64, u32)],
+    shown: impl Fn(u32) -> [i64; 2],
+    tolerance: f64,
+    missed: u64,
+) -> f64 {
+    let mut beginnings: Vec<f64> = codes.iter().map(|(at, code)| shown(*code)[1] as f64 - at * 1e9).collect();
+    beginnings.sort_by(f64::total_cmp);
+    let begun = beginnings[beginnings.len() / 2];
+    let mut late = Vec::new();
+    for (at, code) in codes {
+        let ([before, after], seen) = (shown(*code), begun + at * 1e9);
+        let early = (before as f64 - seen) / 1e9;
+        assert!(early <= tolerance, "code {code} is shown {early:.3} s early");
+        if (seen - after as f64) / 1e9 > tolerance {
+            late.push((*code, (seen - after as f64) / 1e9));
+        }
     }
-    middle
+    assert!(late.len() as u64 <= missed, "codes are shown late (in s), {missed} looks were missed: {late:?}");
+    assert!(late.iter().all(|code| code.1 < tolerance + LATEST), "codes are shown much too late: {late:?}");
+    begun
 }

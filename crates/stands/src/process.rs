@@ -38,13 +38,18 @@ fn is_installed(name: &str) -> bool {
 }
 
 /// Waits until `look` finds something. Fails the test, saying `what`, after `limit`.
-pub fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, limit: Duration, look: impl FnMut() -> Option<T>) -> T {
+    find_within(limit, look).unwrap_or_else(|| panic!("waited {limit:?} in vain for {what}"))
+}
+
+/// What `look` finds within `limit`, if it does.
+pub fn find_within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + limit;
     loop {
-        if let Some(found) = look() {
+        let found = look();
+        if found.is_some() || Instant::now() >= end {
             return found;
         }
-        assert!(Instant::now() < end, "waited {limit:?} in vain for {what}");
         thread::sleep(LOOK);
     }
 }

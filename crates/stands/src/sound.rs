@@ -1,6 +1,6 @@
 //! A private sound system: PipeWire with a speaker and a microphone that are only buffers.
 
-use crate::process::{Running, output, server, text, tool, wait_for};
+use crate::process::{Running, find_within, output, server, text, tool, wait_for};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -10,35 +10,59 @@ use std::{
 use tempfile::TempDir;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
+const ATTEMPTS: usize = 3;
 
 /// Speakers (`speakers`) and a microphone (`mic`) that no other process hears.
 #[derive(Debug)]
 pub struct Sound {
-    // In the order in which they must end.
-    _servers: Vec<Running>,
+    servers: Vec<(&'static str, Running)>,
     folder: TempDir,
 }
 
 impl Sound {
     /// Starts the servers and makes both devices the defaults.
     pub fn start() -> Self {
-        let folder =
-            tempfile::Builder::new().prefix("spool-sound").tempdir().expect("there is room for a folder");
-        let mut sound = Self { _servers: Vec::new(), folder };
-        sound.write_bus_rules();
-        let rules = format!("--config-file={}", sound.folder.path().join("bus.conf").display());
-        sound.serve("dbus-daemon", &["--nofork", "--nopidfile", &rules]);
-        wait_for("D-Bus", START_LIMIT, || sound.folder.path().join("bus").exists().then_some(()));
-        sound.serve("pipewire", &[]);
-        wait_for("PipeWire", START_LIMIT, || sound.folder.path().join("pipewire-0").exists().then_some(()));
-        sound.serve("wireplumber", &[]);
-        sound.serve("pipewire-pulse", &[]);
-        wait_for("the sound server", START_LIMIT, || {
-            output(sound.command("pactl").arg("info")).status.success().then_some(())
-        });
+        // On a busy machine the servers now and then miss each other at their start.
+        let sound = (0..ATTEMPTS).find_map(|_| Self::try_start().map_err(|why| eprintln!("{why}")).ok());
+        let sound = sound.expect("a sound server starts");
         sound.add_speakers();
         sound.add_microphone();
         sound
+    }
+
+    /// Servers that answer; or what they had to say.
+    fn try_start() -> Result<Self, String> {
+        let folder =
+            tempfile::Builder::new().prefix("spool-sound").tempdir().expect("there is room for a folder");
+        let mut sound = Self { servers: Vec::new(), folder };
+        sound.write_bus_rules();
+        let rules = format!("--config-file={}", sound.folder.path().join("bus.conf").display());
+        sound.serve("dbus-daemon", &["--nofork", "--nopidfile", &rules]);
+        sound.expect("D-Bus", |sound| sound.folder.path().join("bus").exists())?;
+        sound.serve("pipewire", &[]);
+        sound.expect("PipeWire", |sound| sound.folder.path().join("pipewire-0").exists())?;
+        sound.serve("wireplumber", &[]);
+        sound.serve("pipewire-pulse", &[]);
+        sound.expect("the sound server", |sound| {
+            output(sound.command("pactl").arg("info")).status.success()
+        })?;
+        Ok(sound)
+    }
+
+    fn expect(&mut self, what: &str, is_there: impl Fn(&Self) -> bool) -> Result<(), String> {
+        let found = find_within(START_LIMIT, || is_there(self).then_some(()));
+        found.ok_or_else(|| format!("waited {START_LIMIT:?} in vain for {what}\n{}", self.logs()))
+    }
+
+    /// Whether each server runs, and what it said.
+    fn logs(&mut self) -> String {
+        let folder = self.folder.path();
+        let log = |(name, server): &mut (&str, Running)| {
+            let state = if server.is_alive() { "runs" } else { "has ended" };
+            let said = fs::read_to_string(folder.join(format!("{name}.log"))).unwrap_or_default();
+            format!("{name} {state}\n{said}")
+        };
+        self.servers.iter_mut().map(log).collect()
     }
 
     /// A session's bus, except that it starts no services: what runs is what a test has started.
@@ -52,12 +76,13 @@ impl Sound {
         fs::write(self.folder.path().join("bus.conf"), rules).expect("there is room for a file");
     }
 
-    fn serve(&mut self, name: &str, arguments: &[&str]) {
+    fn serve(&mut self, name: &'static str, arguments: &[&str]) {
         let log =
             fs::File::create(self.folder.path().join(format!("{name}.log"))).expect("logs can be written");
         let mut command = server(name);
         self.dress(&mut command);
-        self._servers.push(Running::start(command.args(arguments).stdout(Stdio::null()).stderr(log)));
+        let server = Running::start(command.args(arguments).stdout(Stdio::null()).stderr(log));
+        self.servers.push((name, server));
     }
 
     /// Plugs in the speakers and makes them the default.
@@ -173,6 +198,6 @@ impl Sound {
 impl Drop for Sound {
     fn drop(&mut self) {
         // Clients first, the bus last.
-        while self._servers.pop().is_some() {}
+        while self.servers.pop().is_some() {}
     }
 }
