@@ -2,7 +2,7 @@
 
 use crate::{
     args,
-    args::{Annotate, Common, Pencil},
+    args::{Annotate, Common, Pencil, Stroke, TwoPoints},
     connect, words,
 };
 use anyhow::Result;
@@ -30,14 +30,15 @@ pub(crate) fn run(common: &Common, flags: &args::Annotate) -> Result<()> {
 }
 
 fn annotation(flags: &Annotate) -> Annotation {
-    let draw = |tool, points: &[Point], pencil: &Pencil| draw(tool, points, pencil);
+    let between = |tool, flags: &TwoPoints| draw(tool, &[flags.from, flags.to], &flags.pencil);
+    let through = |tool, flags: &Stroke| draw(tool, &flags.points, &flags.pencil);
     match flags {
-        Annotate::Pen { points, pencil } => draw(Tool::Pen, points, pencil),
-        Annotate::Highlighter { points, pencil } => draw(Tool::Highlighter, points, pencil),
-        Annotate::Line { from, to, pencil } => draw(Tool::Line, &[*from, *to], pencil),
-        Annotate::Arrow { from, to, pencil } => draw(Tool::Arrow, &[*from, *to], pencil),
-        Annotate::Rectangle { from, to, pencil } => draw(Tool::Rectangle, &[*from, *to], pencil),
-        Annotate::Ellipse { from, to, pencil } => draw(Tool::Ellipse, &[*from, *to], pencil),
+        Annotate::Pen(stroke) => through(Tool::Pen, stroke),
+        Annotate::Highlighter(stroke) => through(Tool::Highlighter, stroke),
+        Annotate::Line(ends) => between(Tool::Line, ends),
+        Annotate::Arrow(ends) => between(Tool::Arrow, ends),
+        Annotate::Rectangle(ends) => between(Tool::Rectangle, ends),
+        Annotate::Ellipse(ends) => between(Tool::Ellipse, ends),
         Annotate::Text { at, text, pencil } => draw(Tool::Text(text.clone()), &[*at], pencil),
         Annotate::Erase { points, radius } => Annotation::Erase { points: points.clone(), radius: *radius },
         Annotate::Undo => Annotation::Undo,

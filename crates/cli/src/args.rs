@@ -146,55 +146,17 @@ pub(crate) struct Layout {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Annotate {
     /// A line through all points.
-    Pen {
-        #[arg(value_name = "X,Y", required = true, value_parser = parse_point)]
-        points: Vec<Point>,
-        #[command(flatten)]
-        pencil: Pencil,
-    },
+    Pen(Stroke),
     /// A broad line through all points that can be seen through.
-    Highlighter {
-        #[arg(value_name = "X,Y", required = true, value_parser = parse_point)]
-        points: Vec<Point>,
-        #[command(flatten)]
-        pencil: Pencil,
-    },
+    Highlighter(Stroke),
     /// A straight line.
-    Line {
-        #[arg(value_name = "X,Y", value_parser = parse_point)]
-        from: Point,
-        #[arg(value_name = "X,Y", value_parser = parse_point)]
-        to: Point,
-        #[command(flatten)]
-        pencil: Pencil,
-    },
+    Line(TwoPoints),
     /// A straight line with a head at its end.
-    Arrow {
-        #[arg(value_name = "X,Y", value_parser = parse_point)]
-        from: Point,
-        #[arg(value_name = "X,Y", value_parser = parse_point)]
-        to: Point,
-        #[command(flatten)]
-        pencil: Pencil,
-    },
+    Arrow(TwoPoints),
     /// A rectangle between two corners.
-    Rectangle {
-        #[arg(value_name = "X,Y", value_parser = parse_point)]
-        from: Point,
-        #[arg(value_name = "X,Y", value_parser = parse_point)]
-        to: Point,
-        #[command(flatten)]
-        pencil: Pencil,
-    },
+    Rectangle(TwoPoints),
     /// An ellipse within the rectangle between two corners.
-    Ellipse {
-        #[arg(value_name = "X,Y", value_parser = parse_point)]
-        from: Point,
-        #[arg(value_name = "X,Y", value_parser = parse_point)]
-        to: Point,
-        #[command(flatten)]
-        pencil: Pencil,
-    },
+    Ellipse(TwoPoints),
     /// Words, their top left at the point.
     Text {
         #[arg(value_name = "X,Y", value_parser = parse_point)]
@@ -215,6 +177,26 @@ pub(crate) enum Annotate {
     Undo,
     /// Removes all that was drawn.
     Clear,
+}
+
+/// What goes from one point to another.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TwoPoints {
+    #[arg(value_name = "X,Y", value_parser = parse_point)]
+    pub(crate) from: Point,
+    #[arg(value_name = "X,Y", value_parser = parse_point)]
+    pub(crate) to: Point,
+    #[command(flatten)]
+    pub(crate) pencil: Pencil,
+}
+
+/// What goes through all points.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Stroke {
+    #[arg(value_name = "X,Y", required = true, value_parser = parse_point)]
+    pub(crate) points: Vec<Point>,
+    #[command(flatten)]
+    pub(crate) pencil: Pencil,
 }
 
 /// With what something is drawn.

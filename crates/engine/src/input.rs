@@ -85,13 +85,9 @@ impl InputTrack {
         }
         self.sample(at, events)?;
         match later {
-            Some((at, event)) => self.event_alone(at, event),
+            Some((at, event)) => self.sample(at, vec![event]),
             None => Ok(()),
         }
-    }
-
-    fn event_alone(&mut self, at: Timestamp, event: InputEvent) -> Result<(), EngineError> {
-        self.sample(at, vec![event])
     }
 
     fn sample(&mut self, at: Timestamp, events: Vec<InputEvent>) -> Result<(), EngineError> {
@@ -162,7 +158,7 @@ impl InputTrack {
     fn seal(&mut self, at: Timestamp) -> Result<(), EngineError> {
         while let Ok((when, event)) = self.events.try_recv() {
             if when < at {
-                self.event_alone(when, event)?;
+                self.sample(when, vec![event])?;
             }
         }
         self.advance(at)?;
