@@ -1,8 +1,8 @@
 //! Writes `fuzz/seeds`: small inputs for each target, made by the code that makes the real thing.
 
 use engine::command::{
-    Choice, Command, Event, ExportPlan, Message, PROTOCOL_VERSION, Quality, Reply, Request, SessionPlan,
-    Snapshot,
+    Choice, Command, Event, ExportPlan, Message, PROTOCOL_VERSION, Quality, Query, Reply, Request,
+    SessionPlan, Snapshot,
 };
 use model::{
     Annotation, Color, Corner, Drawing, Init, InputEvent, InputSample, InputState, Inset, Layout, Mode,
@@ -160,7 +160,7 @@ fn lines() -> Result {
         ("status", Command::Status),
         ("subscribe", Command::Subscribe),
         ("devices", Command::Devices { synthetic: true }),
-        ("list", Command::List { limit: 50, before: Some(library::id()) }),
+        ("list", Command::List(Query { text: "word".into(), ..Query::default() })),
         ("show", Command::Show { id: id() }),
         ("verify", Command::Verify { id: id() }),
         ("delete", Command::Delete { id: id() }),

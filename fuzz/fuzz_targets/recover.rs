@@ -4,7 +4,7 @@
 
 use engine::{
     Engine, EngineError,
-    command::{Command, Event, ExportPlan, Reply},
+    command::{Command, Event, ExportPlan, Page, Query, Reply},
 };
 use media::FlatTrack;
 use model::{Init, SessionId, Span};
@@ -38,7 +38,8 @@ fn ask(engine: &Engine, command: Command) -> Result<Reply, EngineError> {
 
 /// What people do with a library that was just opened. Refusals are fine.
 fn ask_everything(engine: &Engine, data: &Path) {
-    let Ok(Reply::Recordings(lines)) = ask(engine, Command::List { limit: 9, before: None }) else {
+    let Ok(Reply::Recordings(Page { recordings: lines, .. })) = ask(engine, Command::List(Query::default()))
+    else {
         panic!("a library that opens can be listed")
     };
     for line in lines {

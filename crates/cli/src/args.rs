@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use engine::settings::{parse_chunk, parse_duration, parse_fps, parse_mode, parse_preset};
 use engine::{
     command::Quality,
-    model::{Color, Mode, Point, SessionId},
+    model::{Color, Mode, Point},
 };
 use std::{path::PathBuf, time::Duration};
 
@@ -221,9 +221,9 @@ pub(crate) struct List {
     /// At most this many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
-    /// Only those older than this session.
-    #[arg(long, value_name = "SESSION")]
-    pub(crate) before: Option<SessionId>,
+    /// Leaves out this many of the newest.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) offset: u32,
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,13 +4,14 @@ use crate::{args, args::Common, connect, words};
 use anyhow::{Context, Result, bail};
 use engine::{
     Client,
-    command::{Command, Reply},
+    command::{Command, Page, Query, Reply},
     model::SessionState,
 };
 
 pub(crate) fn list(common: &Common, flags: &args::List) -> Result<()> {
-    let reply = connect::tell(common, Command::List { limit: flags.limit, before: flags.before })?;
-    let Reply::Recordings(recordings) = reply else { return connect::surprised(&reply) };
+    let query = Query { offset: flags.offset, limit: flags.limit, ..Query::default() };
+    let reply = connect::tell(common, Command::List(query))?;
+    let Reply::Recordings(Page { recordings, .. }) = reply else { return connect::surprised(&reply) };
     if common.json {
         return words::print_json(&recordings);
     }
@@ -43,9 +44,10 @@ pub(crate) fn resolve(client: &mut Client, id: &str) -> Result<String> {
     if id != "last" {
         return Ok(id.to_owned());
     }
-    let reply = connect::ask(client, Command::List { limit: 1, before: None }, drop)?;
-    let Reply::Recordings(recordings) = reply else { return connect::surprised(&reply) };
-    Ok(recordings.first().context("there are no recordings yet")?.session.to_string())
+    let newest = Query { limit: 1, ..Query::default() };
+    let reply = connect::ask(client, Command::List(newest), drop)?;
+    let Reply::Recordings(page) = reply else { return connect::surprised(&reply) };
+    Ok(page.recordings.first().context("there are no recordings yet")?.session.to_string())
 }
 
 pub(crate) fn verify(common: &Common, flags: &args::Id) -> Result<()> {

@@ -44,6 +44,7 @@ pub(crate) fn print_finished(json: bool, summary: &Summary) -> Result<()> {
 pub(crate) fn status_line(snapshot: &Snapshot) -> String {
     let state = match snapshot.activity {
         Activity::Idle => "idle",
+        Activity::Rehearsing => "showing a preview",
         Activity::Recording => "recording",
         Activity::Paused => "paused",
         Activity::Stopping => "stopping",

@@ -2,8 +2,15 @@
 //!
 //! These types go over the local socket, one JSON document a line, wrapped in [`Request`] and [`Message`].
 
+mod reply;
+
+pub use reply::{
+    Activity, Blob, Details, Device, Exported, Film, FilmTrack, FrameCounts, Mark, Page, Permission,
+    RecordingLine, Reply, Segment, Setting, Snapshot, Summary, TrackDetails, TrackStatus, Usage, Verified,
+};
+
 use crate::{error::Problem, watch::Alarm};
-use model::{Annotation, Gap, Layout, Mode, RecordingId, SelfCheck, SessionId, SessionState, TrackKind};
+use model::{Annotation, Hash, Layout, Mode, SessionId, TrackId};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -128,6 +135,45 @@ pub struct ExportPlan {
     pub no_encode: bool,
 }
 
+/// Which recordings to list, and in which order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Query {
+    /// Words that title, description or metadata contain, all of them, whatever their case.
+    pub text: String,
+    /// In which order.
+    pub order: Order,
+    /// Those in the trash instead of all others.
+    pub trashed: bool,
+    /// How many to leave out at the beginning.
+    pub offset: u32,
+    /// At most this many.
+    pub limit: u32,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self { text: String::new(), order: Order::default(), trashed: false, offset: 0, limit: 50 }
+    }
+}
+
+/// In which order recordings are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// What began last comes first.
+    #[default]
+    Newest,
+    /// What began first comes first.
+    Oldest,
+    /// What plays longest comes first.
+    Longest,
+    /// What takes most bytes comes first.
+    Largest,
+    /// By title, whatever its case.
+    Title,
+}
+
 /// Everything that a shell may ask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -160,13 +206,26 @@ pub enum Command {
     },
     /// Answer: [`Reply::Permissions`].
     Permissions,
-    /// Newest first. Answer: [`Reply::Recordings`].
-    List {
-        /// At most this many.
-        limit: u32,
-        /// Only sessions older than this one.
-        before: Option<SessionId>,
+    /// Opens the sources of this plan to be seen ([`Command::Look`]) and heard ([`Snapshot::tracks`]), and writes
+    /// nothing. Ends when nobody looks for some seconds, or when a session begins. Answer: [`Reply::Done`].
+    Rehearse(Box<SessionPlan>),
+    /// Waits up to a second for a picture of what is recorded or rehearsed that is newer than the one of number
+    /// `after`. Answer: [`Reply::Blob`] with a JPEG, or [`Reply::Done`] where there is none.
+    Look {
+        /// Pixels across, at most; the picture keeps its shape.
+        width: u32,
+        /// The last one seen; zero for any.
+        after: u64,
     },
+    /// A source that could be recorded, as it looks now. Answer: [`Reply::Blob`] with a JPEG.
+    Glance {
+        /// As in [`Device::id`].
+        device: String,
+        /// Pixels across, at most.
+        width: u32,
+    },
+    /// Answer: [`Reply::Recordings`].
+    List(Query),
     /// Answer: [`Reply::Details`].
     Show {
         /// Id of a recording or session, or the beginning of one.
@@ -177,7 +236,86 @@ pub enum Command {
         /// Id of a recording or session, or the beginning of one.
         id: String,
     },
-    /// Answer: [`Reply::Deleted`].
+    /// Changes what is given, also while it is being recorded. Answer: [`Reply::Done`].
+    Describe {
+        /// Id of a recording or session, or the beginning of one.
+        id: String,
+        /// At most 200 characters.
+        title: Option<String>,
+        /// At most 2,000 characters.
+        description: Option<String>,
+        /// Free keys and values, all of them.
+        metadata: Option<BTreeMap<String, String>>,
+    },
+    /// Puts it into the trash, from which it is deleted after the time that the setting `trash-keep` names. Answer:
+    /// [`Reply::Done`].
+    Trash {
+        /// Id of a recording or session, or the beginning of one.
+        id: String,
+    },
+    /// Takes it out of the trash. Answer: [`Reply::Done`].
+    Restore {
+        /// Id of a recording or session, or the beginning of one.
+        id: String,
+    },
+    /// Marks an instant. Answer: [`Reply::Done`].
+    Mark {
+        /// Id of a recording or session, or the beginning of one; the running session's if not given.
+        id: Option<String>,
+        /// As it plays; now, in the running session, if not given.
+        at_ms: Option<u64>,
+        /// At most 200 characters; may be empty. It replaces that of a mark at the same instant.
+        label: String,
+    },
+    /// Takes a mark away. Answer: [`Reply::Done`].
+    Unmark {
+        /// Id of a recording or session, or the beginning of one.
+        id: String,
+        /// As it plays.
+        at_ms: u64,
+    },
+    /// What a player needs. Answer: [`Reply::Film`].
+    Film {
+        /// Id of a recording or session, or the beginning of one.
+        id: String,
+    },
+    /// An init segment. Answer: [`Reply::Blob`].
+    Init {
+        /// The session.
+        session: SessionId,
+        /// The track.
+        track: TrackId,
+        /// Which.
+        hash: Hash,
+    },
+    /// A chunk, proved to be what was recorded. Answer: [`Reply::Blob`].
+    Chunk {
+        /// The session.
+        session: SessionId,
+        /// The track.
+        track: TrackId,
+        /// Which.
+        index: u32,
+    },
+    /// A picture of a recording. Answer: [`Reply::Blob`] with a JPEG.
+    Still {
+        /// Id of a recording or session, or the beginning of one.
+        id: String,
+        /// As it plays. The nearest picture that is cheap to decode will do.
+        at_ms: u64,
+        /// Pixels across, at most.
+        width: u32,
+    },
+    /// How loud a recording is over its length. Answer: [`Reply::Waveform`].
+    Waveform {
+        /// Id of a recording or session, or the beginning of one.
+        id: String,
+        /// How many equal spans, 1 to 4,096.
+        spans: u32,
+    },
+    /// What the library takes. Answer: [`Reply::Usage`].
+    Usage,
+    /// Deletes it for good. Answer: [`Reply::Deleted`].
     Delete {
         /// Id of a recording or session, or the beginning of one.
         id: String,
@@ -198,285 +336,6 @@ pub enum Command {
     Export(ExportPlan),
     /// Ends the engine, after finalizing. Answer: [`Reply::Done`].
     Shutdown,
-}
-
-/// Everything that is answered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reply {
-    /// It was done, and there is no more to say.
-    Done,
-    /// A session runs.
-    Begun {
-        /// Its id.
-        session: SessionId,
-        /// The recording that it belongs to.
-        recording: RecordingId,
-        /// What was not as wished, for people.
-        notices: Vec<String>,
-    },
-    /// A session ended in order.
-    Finished(Summary),
-    /// What the engine does now.
-    Status(Box<Snapshot>),
-    /// The variables by which the engine finds displays and sound servers, as it was started with.
-    Environment(BTreeMap<String, String>),
-    /// How sources are arranged.
-    Layout(Layout),
-    /// What could be recorded.
-    Devices(Vec<Device>),
-    /// What may be recorded.
-    Permissions(Vec<Permission>),
-    /// A page of the library.
-    Recordings(Vec<RecordingLine>),
-    /// One recording.
-    Details(Box<Details>),
-    /// What reading everything again found.
-    Verified(Verified),
-    /// How many bytes became free.
-    Deleted {
-        /// Bytes.
-        bytes: u64,
-    },
-    /// Keys and values in force.
-    Settings(Vec<Setting>),
-    /// The file is there.
-    Exported(Exported),
-}
-
-/// Something that can be recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    /// Stays the same from run to run.
-    pub id: String,
-    /// `screen`, `window`, `camera`, `microphone` or `system_audio`.
-    pub kind: String,
-    /// For people.
-    pub name: String,
-    /// Whether it is what is taken without a choice.
-    pub is_default: bool,
-    /// Pixels across and down, of what has pictures.
-    pub size: Option<[u32; 2]>,
-    /// What a camera can be asked for, best first: `1280x720@30 MJPG`.
-    #[serde(default)]
-    pub formats: Vec<String>,
-}
-
-/// Whether a kind of source may be recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Permission {
-    /// As in [`Device::kind`].
-    pub kind: String,
-    /// `granted`, `denied`, `not_asked` or `restricted`.
-    pub state: String,
-    /// What to do about it, as a sentence; empty where there is nothing to do.
-    pub advice: String,
-}
-
-/// How pictures fared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct FrameCounts {
-    /// Pictures that differed from the one before.
-    pub captured: u64,
-    /// Pictures encoded, repeats of a still one included.
-    pub encoded: u64,
-    /// Looks at the source that found nothing new.
-    pub unchanged: u64,
-    /// Pictures that came too fast to be encoded.
-    pub dropped: u64,
-}
-
-/// A track of the running session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrackStatus {
-    /// Its name.
-    pub track: String,
-    /// What it carries.
-    pub kind: TrackKind,
-    /// Its source, for people.
-    pub label: String,
-    /// Sealed chunks.
-    pub chunks: u32,
-    /// Loudest sample of the last moments in dB of full scale, where it is sound.
-    pub peak_db: Option<f32>,
-    /// Pictures encoded in the last second, where it is pictures.
-    #[serde(default)]
-    pub fps: Option<f32>,
-    /// Why nothing comes from its source now.
-    pub trouble: Option<String>,
-}
-
-/// What the engine is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activity {
-    /// Nothing.
-    #[default]
-    Idle,
-    /// Recording.
-    Recording,
-    /// In a pause.
-    Paused,
-    /// Writing the last pieces.
-    Stopping,
-}
-
-/// The engine at one instant.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// What it is doing.
-    pub activity: Activity,
-    /// The running session.
-    pub session: Option<SessionId>,
-    /// The recording that it belongs to.
-    pub recording: Option<RecordingId>,
-    /// Its title.
-    pub title: String,
-    /// Recorded time, pauses not counted.
-    pub elapsed_ms: u64,
-    /// Pictures encoded in the last second.
-    pub fps: f32,
-    /// Most pictures a second that are tried for now: lower than planned while the machine is too slow.
-    pub fps_ceiling: f32,
-    /// How pictures fared so far.
-    pub frames: FrameCounts,
-    /// Bytes written so far.
-    pub bytes: u64,
-    /// Bits a second, lately.
-    pub bitrate: u64,
-    /// Each track.
-    pub tracks: Vec<TrackStatus>,
-    /// What is wrong with sources now.
-    #[serde(default)]
-    pub alarms: Vec<Alarm>,
-    /// Bytes free for data.
-    pub disk_free: u64,
-    /// What people should know now.
-    pub notices: Vec<String>,
-}
-
-/// A session that ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Its id.
-    pub session: SessionId,
-    /// The recording that it belongs to.
-    pub recording: RecordingId,
-    /// As it plays, pauses left out.
-    pub duration_ms: u64,
-    /// Of all tracks.
-    pub bytes: u64,
-    /// How pictures fared.
-    pub frames: FrameCounts,
-    /// Its tracks' names.
-    pub tracks: Vec<String>,
-    /// What is missing, in milliseconds over all gaps that nobody asked for.
-    pub lost_ms: u64,
-    /// Why it ended, where nobody asked for it.
-    pub reason: Option<String>,
-}
-
-/// A recording as the library's list shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RecordingLine {
-    /// Its id.
-    pub recording: RecordingId,
-    /// Its session here.
-    pub session: SessionId,
-    /// For people.
-    pub title: String,
-    /// Milliseconds since 1970.
-    pub started_at: i64,
-    /// As it plays.
-    pub duration_ms: u64,
-    /// Of all tracks.
-    pub bytes: u64,
-    /// How far it came.
-    pub state: SessionState,
-    /// After a crash: at most this much is missing at the end.
-    pub lost_ms: Option<u64>,
-}
-
-/// A track as the library shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TrackDetails {
-    /// Its name.
-    pub track: String,
-    /// What it carries.
-    pub kind: TrackKind,
-    /// Its source, for people.
-    pub label: String,
-    /// The codec, for people.
-    pub codec: String,
-    /// Sealed chunks.
-    pub chunks: usize,
-    /// Init segments: more than one where the picture changed its size.
-    pub inits: usize,
-    /// Bytes.
-    pub bytes: u64,
-}
-
-/// One recording, whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Details {
-    /// As in the list.
-    #[serde(flatten)]
-    pub line: RecordingLine,
-    /// For people.
-    pub description: String,
-    /// Free keys and values.
-    pub metadata: BTreeMap<String, String>,
-    /// Length of a chunk.
-    pub chunk_ms: u64,
-    /// Its tracks.
-    pub tracks: Vec<TrackDetails>,
-    /// What is missing, and why.
-    pub gaps: Vec<Gap>,
-    /// Which tracks of pictures it has.
-    pub mode: Mode,
-    /// How sound and pictures compared at the end.
-    pub check: Option<SelfCheck>,
-}
-
-/// What reading everything again found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verified {
-    /// The session.
-    pub session: SessionId,
-    /// Chunks that there should be.
-    pub chunks: u64,
-    /// Chunks whose bytes are what they were when they were sealed.
-    pub verified: u64,
-    /// Ids of chunks whose bytes are not, and files that were damaged and have been put back.
-    pub damaged: Vec<String>,
-    /// Ids of chunks that are not there.
-    pub missing: Vec<String>,
-}
-
-/// A file was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exported {
-    /// Where.
-    pub output: PathBuf,
-    /// Its size.
-    pub bytes: u64,
-    /// How long it plays.
-    pub duration_ms: u64,
-    /// Chunks left out because their bytes are gone or wrong.
-    pub skipped: Vec<String>,
-}
-
-/// A setting in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setting {
-    /// Its name.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-    /// Whether somebody chose it.
-    pub chosen: bool,
-    /// What it does, for people.
-    pub help: String,
 }
 
 /// What the engine says without being asked.

@@ -100,7 +100,7 @@ impl Engine {
         hear: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<Reply, EngineError> {
         match command {
-            Command::List { limit, before } => library::list(&self.store, limit, before),
+            Command::List(query) => library::list(&self.store, &query),
             Command::Show { id } => library::show(&self.store, &id),
             Command::Verify { id } => library::verify(&self.store, &id),
             Command::Delete { id } => library::delete(&self.store, &id),

@@ -3,7 +3,8 @@
 use crate::{
     clock::wall_clock_before,
     command::{
-        Arrangement, Details, Event, ExportPlan, Exported, RecordingLine, Reply, TrackDetails, Verified,
+        Arrangement, Details, Event, ExportPlan, Exported, Page, Query, RecordingLine, Reply, TrackDetails,
+        Verified,
     },
     error::EngineError,
     session::millis,
@@ -18,9 +19,11 @@ const EXPORTS: &str = "exports";
 const EXPORTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A page of the library, newest first.
-pub(crate) fn list(store: &ChunkStore, limit: u32, before: Option<SessionId>) -> Result<Reply, EngineError> {
-    let sessions = store.sessions(before, limit as usize)?;
-    Ok(Reply::Recordings(sessions.iter().map(line).collect()))
+pub(crate) fn list(store: &ChunkStore, query: &Query) -> Result<Reply, EngineError> {
+    let sessions = store.sessions(None, query.offset.saturating_add(query.limit) as usize)?;
+    let recordings: Vec<_> = sessions.iter().skip(query.offset as usize).map(line).collect();
+    let bytes = recordings.iter().map(|line| line.bytes).sum();
+    Ok(Reply::Recordings(Page { total: sessions.len() as u32, bytes, recordings }))
 }
 
 /// The session that an id, or the beginning of one, means. Of a recording's sessions it is the newest.
@@ -41,6 +44,8 @@ fn line(summary: &SessionSummary) -> RecordingLine {
         bytes: summary.bytes,
         state: meta.state,
         lost_ms: meta.lost.map(millis),
+        has_pictures: meta.tracks.iter().any(|track| track.kind.is_picture()),
+        trashed_at: None,
     }
 }
 
@@ -60,6 +65,7 @@ pub(crate) fn show(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
         gaps: meta.gaps.clone(),
         mode: meta.mode,
         check: meta.check.clone(),
+        marks: Vec::new(),
     })))
 }
 

@@ -234,6 +234,7 @@ impl Settings {
             value: self.value(known).to_owned(),
             chosen: self.chosen.contains_key(known.key),
             help: known.help.to_owned(),
+            choices: Vec::new(),
         }
     }
 

@@ -1,4 +1,5 @@
-//! The local socket: one JSON document a line, both ways, for processes of the same user only.
+//! The local socket: one JSON document a line, both ways, for processes of the same user only. The bytes of a
+//! [`Reply::Blob`] follow its line.
 
 use crate::{
     Engine, Subscription,
@@ -176,8 +177,12 @@ impl Connection {
     fn send(&self, message: &Message) -> io::Result<()> {
         let mut line = serde_json::to_vec(message)?;
         line.push(b'\n');
-        let _whole_lines = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        (&*self.stream).write_all(&line)
+        let _whole_messages = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        (&*self.stream).write_all(&line)?;
+        match message {
+            Message::Reply { reply: Reply::Blob(blob), .. } => (&*self.stream).write_all(&blob.bytes),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -282,7 +287,14 @@ impl Messages {
         if self.lines.read_line(&mut line).map_err(lost)? == 0 {
             return Err(lost(io::ErrorKind::UnexpectedEof.into()));
         }
-        serde_json::from_str(&line).map_err(|error| lost(error.into()))
+        let mut message = serde_json::from_str(&line).map_err(|error| lost(error.into()))?;
+        if let Message::Reply { reply: Reply::Blob(blob), .. } = &mut message {
+            let read = (&mut self.lines).take(blob.length).read_to_end(&mut blob.bytes).map_err(lost)?;
+            if read as u64 != blob.length {
+                return Err(lost(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+        Ok(message)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whole sessions of synthetic sources in this process, for what cannot be done to a machine from outside.
 
 use super::*;
-use crate::command::{Activity, Choice, Quality, SessionPlan, Snapshot};
+use crate::command::{Activity, Choice, Page, Quality, Query, SessionPlan, Snapshot};
 use model::{
     Annotation, Drawing, GapReason, InputEvent, InputSample, Inset, Layout, Manifest, Mode, Timestamp,
     TrackKind,
@@ -144,7 +144,8 @@ fn plans_that_make_no_sense_are_refused_and_leave_nothing() {
     }
     let Ok(Reply::Status(status)) = recorder.ask(Command::Status) else { panic!("no status") };
     assert_eq!(status.activity, Activity::Idle);
-    let Ok(Reply::Recordings(list)) = recorder.ask(Command::List { limit: 10, before: None }) else {
+    let Ok(Reply::Recordings(Page { recordings: list, .. })) = recorder.ask(Command::List(Query::default()))
+    else {
         panic!()
     };
     assert_eq!(list, []);
@@ -158,7 +159,8 @@ fn a_nearly_full_disk_ends_the_recording_in_order() {
     // More than any disk has: from now on this one is nearly full.
     recorder.ask(Command::Set { key: "disk-reserve".into(), value: Some("9000000TB".into()) }).unwrap();
     recorder.wait(|snapshot| snapshot.activity == Activity::Idle);
-    let Ok(Reply::Recordings(list)) = recorder.ask(Command::List { limit: 10, before: None }) else {
+    let Ok(Reply::Recordings(Page { recordings: list, .. })) = recorder.ask(Command::List(Query::default()))
+    else {
         panic!()
     };
     assert_eq!((list.len(), list[0].state), (1, model::SessionState::Finalized));
