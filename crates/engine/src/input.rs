@@ -6,7 +6,7 @@ use crate::{
     error::EngineError,
     threads::{Control, Flow, Link},
 };
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, never, select};
 use media::{ChunkPolicy, Chunker};
 use model::{CodecConfig, InputEvent, InputSample, InputState, Packet, Timestamp};
 use std::time::Duration;
@@ -57,7 +57,11 @@ impl InputTrack {
         let mut flow = Flow::Continue;
         while flow == Flow::Continue {
             select! {
-                recv(self.events) -> event => if let Ok((at, event)) = event { self.event(at, event)? },
+                recv(self.events) -> event => match event {
+                    Ok((at, event)) => self.event(at, event)?,
+                    // No source is left: waiting for one would not wait at all.
+                    Err(_) => self.events = never(),
+                },
                 recv(self.link.controls) -> control => match control {
                     Ok(control) => flow = self.obey(control)?,
                     // Whoever holds the controls is gone: so is the session.

@@ -9,7 +9,7 @@ use crate::{
 };
 use clock::{AudioAligner, Level, clipped, mix};
 use codec::{AudioCodec, AudioConfig, AudioEncoder};
-use crossbeam_channel::{Receiver, RecvTimeoutError, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, never, select};
 use media::Chunker;
 use model::{AudioBlock, Gap, GapReason, SoundCheck, Timestamp, TrackId};
 use std::time::Duration;
@@ -134,7 +134,11 @@ impl Sound {
     fn work(&mut self) -> Result<(), EngineError> {
         loop {
             select! {
-                recv(self.blocks) -> block => if let Ok(block) = block { self.take(block) },
+                recv(self.blocks) -> block => match block {
+                    Ok(block) => self.take(block),
+                    // No source is left: waiting for one would not wait at all.
+                    Err(_) => self.blocks = never(),
+                },
                 recv(self.link.controls) -> control => match control {
                     Ok(control) => if self.obey(control)? == Flow::End { return Ok(()) },
                     // Whoever holds the controls is gone: so is the session.
@@ -254,7 +258,7 @@ impl Sound {
         self.seal(at)?;
         loop {
             select! {
-                recv(self.blocks) -> _unheard => {}
+                recv(self.blocks) -> unheard => if unheard.is_err() { self.blocks = never() },
                 recv(self.link.controls) -> control => match control {
                     Ok(Control::Resume { at }) => {
                         self.resume(at)?;
