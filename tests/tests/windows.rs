@@ -154,8 +154,7 @@ fn a_monitor_that_is_unplugged_comes_back() {
     let dropped = finished.frames("dropped") + show.brief(Duration::from_millis(40));
     assert_in_order(&before, dropped);
     assert_in_order(&after, dropped);
-    let offset =
-        assert_on_time(&before, &show, 0.08, dropped) - assert_on_time(&after, &show, 0.08, dropped);
+    let offset = assert_on_time(&before, &show, 0.08, dropped) - assert_on_time(&after, &show, 0.08, dropped);
     assert!(offset.abs() < 0.1e9, "the monitor comes back {offset} ns off");
     let pcm = Pcm::decode(&file, 0);
     assert!((pcm.end() - finished.seconds()).abs() < 0.15, "the sound ends at {} s", pcm.end());
