@@ -1,0 +1,119 @@
+// The newest word of the engine: its snapshot, whether it is there, and what it can record. Decides nothing.
+
+import type { Alarm, Device, Snapshot, Summary, TrackStatus } from "../bindings";
+import { about, answer, ask, listen, listenState, problemOf, type About, type EngineState } from "../engine";
+import { settings } from "./settings.svelte";
+
+type Finished = (summary: Summary) => void;
+/** A recording that was running when the engine went away. */
+type Rescued = { id: string; title: string; lostMs: number | null };
+
+class Live {
+  snapshot = $state.raw<Snapshot | null>(null);
+  engine = $state.raw<EngineState>({ state: "starting" });
+  devices = $state.raw<Device[]>([]);
+  about = $state.raw<About | null>(null);
+  /** How far each export is, by its file. */
+  exports = $state<Record<string, number>>({});
+  /** The newest of each kind of notice. */
+  notices = $state.raw<{ code: string; message: string }[]>([]);
+  rescued = $state.raw<Rescued | null>(null);
+  private running: string | null = null;
+  private finished = new Set<Finished>();
+
+  /** Listens from now on. Called once a window. */
+  async connect(): Promise<void> {
+    await listen((event) => {
+      if ("changed" in event) this.take(event.changed);
+      else if ("finished" in event) this.finished.forEach((tell) => tell(event.finished));
+      else if ("progress" in event) this.exports[event.progress.output] = event.progress.share;
+      else if ("notice" in event) this.notice(event.notice);
+    });
+    await listenState((state) => void this.stands(state));
+    about().then((said) => (this.about = said), () => {});
+    await this.refresh();
+  }
+
+  /** Calls back whenever a session ended. Gives what stops that. */
+  onFinished(tell: Finished): () => void {
+    this.finished.add(tell);
+    return () => this.finished.delete(tell);
+  }
+
+  /** What could be recorded may have changed. */
+  async findDevices(): Promise<void> {
+    this.devices = await answer({ devices: { synthetic: false } }, "devices").catch(() => this.devices);
+  }
+
+  dismiss(code: string): void {
+    this.notices = this.notices.filter((notice) => notice.code !== code);
+  }
+
+  get isRunning(): boolean {
+    return ["recording", "paused", "stopping"].includes(this.snapshot?.activity ?? "idle");
+  }
+
+  get alarms(): Alarm[] {
+    return this.isRunning ? (this.snapshot?.alarms ?? []) : [];
+  }
+
+  /** The track of a kind, while there is one. */
+  track(kind: TrackStatus["kind"]): TrackStatus | null {
+    return this.snapshot?.tracks.find((track) => track.kind === kind) ?? null;
+  }
+
+  private take(snapshot: Snapshot): void {
+    const before = this.snapshot;
+    this.snapshot = snapshot;
+    if (this.isRunning) this.running = snapshot.recording;
+    else if (before?.activity !== "idle") this.running = null;
+    if (snapshot.activity === "recording" && before?.activity === "idle") this.notices = [];
+  }
+
+  private notice(notice: { code: string; message: string }): void {
+    this.notices = [...this.notices.filter(({ code }) => code !== notice.code), notice].slice(-3);
+  }
+
+  private async stands(state: EngineState): Promise<void> {
+    const wasLost = this.engine.state !== "connected";
+    this.engine = state;
+    if (state.state !== "connected") {
+      this.snapshot = this.snapshot && { ...this.snapshot, activity: "idle", tracks: [] };
+    } else if (wasLost) {
+      await this.refresh();
+    }
+  }
+
+  private async refresh(): Promise<void> {
+    try {
+      const was = this.running;
+      this.take(await answer("status", "status"));
+      await settings.load();
+      this.engine = { state: "connected" };
+      await this.findDevices();
+      if (was && this.snapshot?.recording !== was) await this.rescue(was);
+    } catch (thrown) {
+      if (this.engine.state === "connected") this.engine = { state: "lost", message: problemOf(thrown).message };
+    }
+  }
+
+  private async rescue(id: string): Promise<void> {
+    this.running = null;
+    const details = await answer({ show: { id } }, "details").catch(() => null);
+    if (details?.state === "recovered") this.rescued = { id, title: details.title, lostMs: details.lost_ms };
+  }
+}
+
+/** The one of this window. */
+export const live = new Live();
+
+/** Asks for something that is done or not, and says in words what went wrong. */
+export async function tryTo(command: Parameters<typeof ask>[0], failed: (message: string) => void): Promise<boolean> {
+  try {
+    await ask(command);
+    return true;
+  } catch (thrown) {
+    failed(problemOf(thrown).message);
+    return false;
+  }
+}
