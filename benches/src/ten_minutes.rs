@@ -87,6 +87,8 @@ fn meta(id: SessionId, recording: RecordingId) -> SessionMeta {
         lost: None,
         layouts: Vec::new(),
         check: None,
+        marks: Vec::new(),
+        trashed_at: None,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 use media::ChunkPolicy;
 use model::{
-    Gap, GapReason, Hash, Init, Layout, LayoutChange, Mode, Piece, RecordingId, Retention, SelfCheck,
+    Gap, GapReason, Hash, Init, Layout, LayoutChange, Mark, Mode, Piece, RecordingId, Retention, SelfCheck,
     SessionId, SessionMeta, SessionState, SoundCheck, Span, Timestamp, UtcTime,
 };
 use std::{
@@ -226,5 +226,7 @@ pub fn meta() -> SessionMeta {
             end_offset_us: Some(-1200),
             sound: vec![SoundCheck { track: tracks::name(1), drift_ppm: 40, offset_us: 900, filled_ms: 3 }],
         }),
+        marks: vec![Mark { at: Timestamp(400_000_000), label: "here".to_owned() }],
+        trashed_at: Some(UtcTime(1_764_000_100_000)),
     }
 }

@@ -506,5 +506,7 @@ fn describe(plan: &SessionPlan, policy: ChunkPolicy, layout: Layout, opened: &Op
         lost: None,
         layouts: vec![LayoutChange { at: Timestamp::ZERO, layout }],
         check: None,
+        marks: Vec::new(),
+        trashed_at: None,
     }
 }

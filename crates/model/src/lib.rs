@@ -23,7 +23,7 @@ pub use layout::{Corner, Inset, Layout, LayoutChange, Pictured, PointerStyle, Sh
 pub use project::{Border, Color, Content, Frames, Layer, Outline, Scene};
 pub use sample::{AudioBlock, Damage, Frame, Matrix, Nv12, PixelFormat, Planes};
 pub use session::{
-    Gap, GapReason, InitUse, Manifest, Mode, Retention, SelfCheck, SessionMeta, SessionState, SoundCheck,
-    TrackInfo, TrackKind, TrackManifest,
+    Gap, GapReason, InitUse, Manifest, Mark, Mode, Retention, SelfCheck, SessionMeta, SessionState,
+    SoundCheck, TrackInfo, TrackKind, TrackManifest,
 };
 pub use time::{DeviceTime, HostTime, Span, Timestamp, UtcTime};

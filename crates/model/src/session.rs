@@ -181,6 +181,21 @@ pub struct SessionMeta {
     /// What the recorder found when it compared sound and pictures at the end.
     #[serde(default)]
     pub check: Option<SelfCheck>,
+    /// What somebody wants to find again, in order of time; no two at the same instant.
+    #[serde(default)]
+    pub marks: Vec<Mark>,
+    /// Since when it lies in the trash.
+    #[serde(default)]
+    pub trashed_at: Option<UtcTime>,
+}
+
+/// An instant that somebody wants to find again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// When.
+    pub at: Timestamp,
+    /// At most 200 characters; may be empty.
+    pub label: String,
 }
 
 /// Sound against pictures, and devices' clocks against the session's, at the end of a session.

@@ -1,7 +1,9 @@
 //! What a store said was done, and what it must therefore still have.
 
 use crate::{Crash, Script, SimFs, Step};
-use model::{Chunk, Gap, Hash, Manifest, Part, Piece, SessionId, SessionState, TrackId, TrackManifest};
+use model::{
+    Chunk, Gap, Hash, Manifest, Mark, Part, Piece, SessionId, SessionState, TrackId, TrackManifest, UtcTime,
+};
 use std::{collections::BTreeMap, time::Duration};
 use store::{ChunkStore, Recovered, SessionWriter, StoreError};
 
@@ -38,6 +40,14 @@ impl<'a> Play<'a> {
             Step::Rename(session, title) => {
                 store.update(*session, |details| details.title.clone_from(title))?;
             }
+            Step::Mark(session, mark) => {
+                store.update(*session, |details| {
+                    // A step may be taken again.
+                    details.marks.retain(|other| other.at != mark.at);
+                    details.marks.push(mark.clone());
+                })?;
+            }
+            Step::Trash(session, at) => drop(store.update(*session, |details| details.trashed_at = *at)?),
             Step::Finalize(session) => {
                 self.writer(*session).finalize(SessionState::Finalized)?;
                 self.writers.remove(session);
@@ -96,6 +106,8 @@ pub struct Account {
 struct Session {
     title: String,
     gaps: Vec<Gap>,
+    marks: Vec<Mark>,
+    trashed_at: Option<UtcTime>,
     finalized: bool,
     tracks: BTreeMap<TrackId, Track>,
 }
@@ -127,6 +139,8 @@ impl Account {
             }
             Step::Gap(session, gap) => self.of(*session).gaps.push(gap.clone()),
             Step::Rename(session, title) => self.of(*session).title.clone_from(title),
+            Step::Mark(session, mark) => self.of(*session).marks.push(mark.clone()),
+            Step::Trash(session, at) => self.of(*session).trashed_at = *at,
             Step::Finalize(session) => self.of(*session).finalized = true,
             Step::Delete(session) => drop(self.sessions.remove(session)),
         }
@@ -232,6 +246,12 @@ fn check_meta(manifest: &Manifest, session: &Session, wider: &Session) -> Result
     }
     if meta.title != session.title && meta.title != wider.title {
         return Err(format!("its title is {:?}", meta.title));
+    }
+    if meta.marks != session.marks && meta.marks != wider.marks {
+        return Err(format!("its marks are {:?}", meta.marks));
+    }
+    if meta.trashed_at != session.trashed_at && meta.trashed_at != wider.trashed_at {
+        return Err(format!("it lies in the trash since {:?}", meta.trashed_at));
     }
     if meta.gaps != session.gaps && meta.gaps != wider.gaps {
         return Err(format!("its gaps are {:?}", meta.gaps));

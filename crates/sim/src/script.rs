@@ -4,7 +4,7 @@ use crate::Random;
 use bytes::Bytes;
 use media::{ChunkPolicy, Chunker};
 use model::{
-    CodecConfig, Gap, GapReason, Mode, Packet, Piece, RecordingId, Retention, SessionId, SessionMeta,
+    CodecConfig, Gap, GapReason, Mark, Mode, Packet, Piece, RecordingId, Retention, SessionId, SessionMeta,
     SessionState, Size, Span, Timestamp, TrackId, TrackInfo, TrackKind, UtcTime,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -36,6 +36,10 @@ pub enum Step {
     Gap(SessionId, Gap),
     /// A session gets another title.
     Rename(SessionId, String),
+    /// An instant of a session is marked.
+    Mark(SessionId, Mark),
+    /// A session goes into the trash, or comes out of it.
+    Trash(SessionId, Option<UtcTime>),
     /// A session ends, whether or not its chunks are sealed.
     Finalize(SessionId),
     /// A session is deleted.
@@ -73,12 +77,15 @@ pub fn meta(session: SessionId) -> SessionMeta {
         lost: None,
         layouts: Vec::new(),
         check: None,
+        marks: Vec::new(),
+        trashed_at: None,
     }
 }
 
 impl Script {
-    /// Three sessions, one after the other: the first with a new picture size, a gap and a new title, deleted while
-    /// the second is written; the second finalized with its chunks still open; the third never ended.
+    /// Three sessions, one after the other: the first with a new picture size, a gap, a new title and marks, put into
+    /// the trash and deleted while the second is written; the second finalized with its chunks still open, and put into
+    /// the trash; the third never ended.
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut steps = vec![Step::Setting(seed.to_string())];
@@ -88,13 +95,19 @@ impl Script {
         first.record(2_900, &mut steps);
         first.pause(1_000 + random.up_to(4_000) as i64, &mut steps);
         steps.push(Step::Rename(first.session, format!("Renamed {seed}")));
+        first.mark("while it is recorded", &mut steps);
         first.record(6_000 + random.up_to(4_000) as i64, &mut steps);
         first.stop(&mut steps);
+        first.mark("afterwards", &mut steps);
+        steps.push(Step::Trash(first.session, Some(UtcTime(1_764_000_100_000))));
+        steps.push(Step::Trash(first.session, None));
+        steps.push(Step::Trash(first.session, Some(UtcTime(1_764_000_200_000))));
         let mut second = Recorder::begin(session_id(2), &mut steps, random.number());
         second.record(2_600, &mut steps);
         steps.push(Step::Delete(first.session));
         second.record(2_900 + random.up_to(900) as i64, &mut steps);
         steps.push(Step::Finalize(second.session));
+        steps.push(Step::Trash(second.session, Some(UtcTime(1_764_000_300_000))));
         let mut third = Recorder::begin(session_id(3), &mut steps, random.number());
         third.record(2_400 + random.up_to(2_000) as i64, &mut steps);
         Self { steps }
@@ -200,6 +213,11 @@ impl Recorder {
         steps.push(Step::Gap(self.session, Gap { track: None, span, reason: GapReason::Paused }));
         (self.video_at, self.keyframe_at) = (span.end.0, span.end.0);
         (self.audio_from, self.audio_count) = (span.end.0, 0);
+    }
+
+    fn mark(&mut self, label: &str, steps: &mut Vec<Step>) {
+        let mark = Mark { at: Timestamp(self.video_at), label: label.to_owned() };
+        steps.push(Step::Mark(self.session, mark));
     }
 
     fn stop(&mut self, steps: &mut Vec<Step>) {

@@ -81,7 +81,7 @@ pub enum StoreError {
         /// Which one.
         session: SessionId,
     },
-    /// The session is being written, so it cannot be deleted.
+    /// The session is being written, so it can neither be deleted nor put into the trash.
     #[error("session {session} is being recorded: stop it first")]
     Live {
         /// Which one.
@@ -115,6 +115,14 @@ pub enum StoreError {
         /// Which text.
         what: &'static str,
         /// Characters.
+        limit: usize,
+    },
+    /// There is more of something than can be kept.
+    #[error("there are more than {limit} {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// As many can be kept.
         limit: usize,
     },
 }

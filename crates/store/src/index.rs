@@ -4,7 +4,7 @@
 //! fit its sum is [`StoreError::IndexDamaged`], never a wrong answer. Tested through `ChunkStore`, by flipping the
 //! bytes of the database.
 
-use crate::{StoreError, document::Document, marks};
+use crate::{StoreError, document::Document, list, marks};
 use bytes::Bytes;
 use model::{Chunk, ChunkId, Hash, SessionId, SessionState, Span, Timestamp, TrackId};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ffi, params};
@@ -14,8 +14,8 @@ use uuid::Uuid;
 type Result<T> = std::result::Result<T, StoreError>;
 
 const SCHEMA: &str = include_str!("schema.sql");
-/// Of the tables, their rows and the files beside them.
-const VERSION: u32 = 1;
+/// Of the tables, their rows and the files beside them. The first had no list.
+const VERSION: u32 = 2;
 const BUSY: Duration = Duration::from_secs(10);
 /// An index that was closed in order and is larger than this is not read through at the start: damage to it is
 /// found when the row is read. 32 MB are some ten hours, and take a tenth of a second.
@@ -51,6 +51,26 @@ impl Totals {
         let mut totals = Self::default();
         chunks.into_iter().for_each(|chunk| totals.add(chunk));
         totals
+    }
+}
+
+/// A chunk without its marks: of ten hours there are megabytes of them, and most questions need none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkOutline {
+    /// Which chunk.
+    pub id: ChunkId,
+    /// The init segment that it needs.
+    pub init: Hash,
+    /// From its first sample to the end of its last.
+    pub span: Span,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl From<Chunk> for ChunkOutline {
+    fn from(chunk: Chunk) -> Self {
+        let Chunk { id, init, span, size, .. } = chunk;
+        Self { id, init, span, size }
     }
 }
 
@@ -91,6 +111,9 @@ fn open_checked(path: &Path) -> Result<Opened> {
     }
     // One damaged byte makes SQLite take a database for one that can only be read.
     connection.execute_batch("BEGIN IMMEDIATE; UPDATE store SET value = value; ROLLBACK")?;
+    if version < VERSION {
+        upgrade(&connection)?;
+    }
     let clean = read(&connection, "state")?.as_deref() == Some("closed");
     if !clean || size <= TRUSTED_SIZE {
         check(&connection)?;
@@ -120,10 +143,29 @@ fn connect(path: &Path) -> Result<Connection> {
 fn create(connection: &Connection) -> Result<()> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
-    write(&transaction, "version", &VERSION.to_string())?;
-    write(&transaction, "schema", &schema_hash(&transaction)?)?;
+    transaction.execute_batch(list::SCHEMA)?;
+    write_version(&transaction)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Adds the list to an index that has none. All of it is proved, before and after.
+fn upgrade(connection: &Connection) -> Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    check_structure(&transaction)?;
+    transaction.execute_batch(list::SCHEMA)?;
+    for id in all_ids(&transaction)? {
+        list::put(&transaction, &session(&transaction, id)?)?;
+    }
+    write_version(&transaction)?;
+    check(&transaction)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn write_version(connection: &Connection) -> Result<()> {
+    write(connection, "version", &VERSION.to_string())?;
+    write(connection, "schema", &schema_hash(connection)?)
 }
 
 /// Notes whether the engine ended in order.
@@ -138,11 +180,7 @@ pub fn checkpoint(connection: &Connection) -> Result<()> {
 
 /// Reads everything: SQLite's own structure, the schema and the sum of every row.
 fn check(connection: &Connection) -> Result<()> {
-    let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    let schema = read(connection, "schema")?;
-    if verdict != "ok" || schema != Some(schema_hash(connection)?) {
-        return Err(StoreError::IndexDamaged);
-    }
+    check_structure(connection)?;
     let mut inits = connection.prepare("SELECT session, track, hash, bytes, sum FROM inits")?;
     for row in inits.query_map([], |row| Ok(init_bytes(row)))? {
         row??;
@@ -150,19 +188,29 @@ fn check(connection: &Connection) -> Result<()> {
     check_sessions(connection)
 }
 
+fn check_structure(connection: &Connection) -> Result<()> {
+    let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    let schema = read(connection, "schema")?;
+    let sound = verdict == "ok" && schema == Some(schema_hash(connection)?);
+    if sound { Ok(()) } else { Err(StoreError::IndexDamaged) }
+}
+
 fn check_sessions(connection: &Connection) -> Result<()> {
     let mut sessions = connection.prepare(&format!("SELECT {SESSION} FROM sessions"))?;
-    let mut chunks = 0;
+    let (mut count, mut chunks) = (0, 0);
     for row in sessions.query_map([], |row| Ok(session_row(row)))? {
         let row = row??;
         let found = all_chunks(connection, row.document.meta.id)?;
         if Totals::of(&found) != row.totals {
             return Err(StoreError::IndexDamaged);
         }
+        list::prove(connection, &row)?;
+        count += 1;
         chunks += found.len() as i64;
     }
-    let count: i64 = connection.query_row("SELECT count(*) FROM chunks", [], |row| row.get(0))?;
-    if count == chunks { Ok(()) } else { Err(StoreError::IndexDamaged) }
+    let counts = "SELECT (SELECT count(*) FROM list), (SELECT count(*) FROM chunks)";
+    let counted: (i64, i64) = connection.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if counted == (count, chunks) { Ok(()) } else { Err(StoreError::IndexDamaged) }
 }
 
 fn schema_hash(connection: &Connection) -> Result<String> {
@@ -265,7 +313,7 @@ pub fn put_session(connection: &Connection, row: &SessionRow) -> Result<()> {
             totals.span.end.0,
             sum
         ])?;
-    Ok(())
+    list::put(connection, row)
 }
 
 fn session_sum(id: &Uuid, recording: &Uuid, open: i64, text: &str, totals: &Totals) -> Sum {
@@ -339,7 +387,7 @@ pub fn ids_between(
 
 /// Forgets a session with all that belongs to it.
 pub fn remove_session(connection: &Connection, id: SessionId) -> Result<()> {
-    for (table, column) in [("chunks", "session"), ("inits", "session"), ("sessions", "id")] {
+    for (table, column) in [("chunks", "session"), ("inits", "session"), ("list", "id"), ("sessions", "id")] {
         connection.execute(&format!("DELETE FROM {table} WHERE {column} = ?1"), [id.0.as_bytes()])?;
     }
     Ok(())
@@ -459,4 +507,88 @@ pub fn all_chunks(connection: &Connection, session: SessionId) -> Result<Vec<Chu
     let query = format!("SELECT {CHUNK} FROM chunks WHERE session = ?1 ORDER BY track, number");
     let mut statement = connection.prepare_cached(&query)?;
     statement.query_map([session.0.as_bytes()], |row| Ok(chunk_row(row)))?.map(|row| row?).collect()
+}
+
+/// The chunk of a track that holds an instant, or the last before it, or else its first.
+pub fn chunk_at(
+    connection: &Connection,
+    session: SessionId,
+    track: &TrackId,
+    at: Timestamp,
+) -> Result<Option<Chunk>> {
+    for wanted in ["span_start <= ?3 ORDER BY number DESC", "?3 = ?3 ORDER BY number"] {
+        let query =
+            format!("SELECT {CHUNK} FROM chunks WHERE session = ?1 AND track = ?2 AND {wanted} LIMIT 1");
+        let key = params![session.0.as_bytes(), track.as_str(), at.0];
+        let mut statement = connection.prepare_cached(&query)?;
+        if let Some(chunk) = statement.query_row(key, |row| Ok(chunk_row(row))).optional()? {
+            return chunk.map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// All chunks of a session without what is in them, by track and index.
+pub fn outlines(connection: &Connection, session: SessionId) -> Result<Vec<ChunkOutline>> {
+    let query = format!("SELECT {CHUNK} FROM chunks WHERE session = ?1 ORDER BY track, number");
+    let mut statement = connection.prepare_cached(&query)?;
+    let outline = |row: &Row<'_>| Ok(chunk_row(row).map(ChunkOutline::from));
+    statement.query_map([session.0.as_bytes()], outline)?.map(|row| row?).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sim::{meta, session_id};
+
+    fn folder_with_an_index_of_version_1() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let Opened::New(index) = open(&folder.path().join("spool.db")).unwrap() else { panic!("not new") };
+        for number in 1..=3 {
+            let document = Document { revision: 1, boot: None, meta: meta(session_id(number)) };
+            put_session(&index, &SessionRow { document, totals: Totals::default() }).unwrap();
+        }
+        index.execute_batch("DROP TABLE list").unwrap();
+        write(&index, "version", "1").unwrap();
+        write(&index, "schema", &schema_hash(&index).unwrap()).unwrap();
+        set_closed(&index, true).unwrap();
+        folder
+    }
+
+    #[test]
+    fn an_index_of_the_first_version_gets_its_list() {
+        let folder = folder_with_an_index_of_version_1();
+        let path = folder.path().join("spool.db");
+        let Opened::Clean(index) = open(&path).unwrap() else { panic!("it is as it was") };
+        check(&index).unwrap();
+        assert_eq!(read(&index, "version").unwrap().as_deref(), Some("2"));
+        drop(index);
+        assert!(matches!(open(&path).unwrap(), Opened::Clean(_)));
+    }
+
+    #[test]
+    fn one_that_is_damaged_is_not_brought_up_to_date() {
+        let folder = folder_with_an_index_of_version_1();
+        let path = folder.path().join("spool.db");
+        let change = |sql: &str| connect(&path).unwrap().execute_batch(sql).unwrap();
+        change("UPDATE sessions SET document = replace(document, 'Standup', 'Standoff')");
+        assert!(matches!(open(&path).unwrap(), Opened::Damaged));
+        assert_eq!(read(&connect(&path).unwrap(), "version").unwrap().as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn a_list_that_says_something_else_is_damage() {
+        for sql in [
+            "UPDATE list SET words = 'sitdown'",
+            "UPDATE list SET trashed = 1",
+            "DELETE FROM list WHERE played = 0",
+            "INSERT INTO list VALUES (x'00112233445566778899aabbccddeeff', 0, 0, 0, '', '')",
+        ] {
+            let folder = folder_with_an_index_of_version_1();
+            let path = folder.path().join("spool.db");
+            drop(open(&path).unwrap());
+            connect(&path).unwrap().execute_batch(sql).unwrap();
+            assert!(matches!(open(&path).unwrap(), Opened::Damaged), "{sql}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod error;
 mod fs;
 mod index;
 mod layout;
+mod list;
 mod marks;
 mod recover;
 mod recover_session;
@@ -20,6 +21,8 @@ mod writer;
 
 pub use error::StoreError;
 pub use fs::{Append, Fs, OsFs};
+pub use index::ChunkOutline;
+pub use list::{Found, ListOrder, Search};
 pub use recover::{Damage, Recovered, RecoveredSession};
 pub use store::{ChunkStore, Details, SessionSummary};
 pub use verify::Verification;

@@ -382,6 +382,8 @@ fn unknown_session(session: SessionId) -> Document {
         lost: None,
         layouts: Vec::new(),
         check: None,
+        marks: Vec::new(),
+        trashed_at: None,
     };
     Document { revision: 0, boot: None, meta }
 }

@@ -7,13 +7,14 @@ use crate::{
     Fs, Recovered, SessionWriter, StoreError,
     document::{Document, write_whole},
     error::At as _,
-    index::{self, SessionRow, Totals},
+    index::{self, ChunkOutline, SessionRow, Totals},
     layout::{self, Layout},
-    recover,
+    list, recover,
 };
 use bytes::Bytes;
 use model::{
-    Chunk, ChunkId, Hash, Init, Manifest, SessionId, SessionMeta, SessionState, Span, TrackId, TrackManifest,
+    Chunk, ChunkId, Hash, Init, Manifest, Mark, SessionId, SessionMeta, SessionState, Span, Timestamp,
+    TrackId, TrackManifest, UtcTime,
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::{
@@ -25,6 +26,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 use uuid::Uuid;
 
@@ -33,6 +35,12 @@ type Result<T> = std::result::Result<T, StoreError>;
 const READERS_MAX: usize = 4;
 const TITLE_MAX: usize = 200;
 const DESCRIPTION_MAX: usize = 2_000;
+const KEY_MAX: usize = 100;
+const VALUE_MAX: usize = 2_000;
+const PAIRS_MAX: usize = 100;
+const LABEL_MAX: usize = 200;
+/// Each mark writes all of them again.
+const MARKS_MAX: usize = 1_000;
 
 /// A data folder, opened. Clones are handles to the same one; it is closed when the last goes.
 #[derive(Clone)]
@@ -53,6 +61,13 @@ pub struct SessionSummary {
     pub chunks: u64,
 }
 
+impl SessionSummary {
+    /// How long it plays: its span without what is left out on all tracks.
+    pub fn played(&self) -> Duration {
+        list::played(&self.meta, self.span)
+    }
+}
+
 /// What people may change about a session at any time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Details {
@@ -60,8 +75,12 @@ pub struct Details {
     pub title: String,
     /// At most 2,000 characters.
     pub description: String,
-    /// Free keys and values.
+    /// At most 100 free keys of up to 100 characters, with values of up to 2,000.
     pub metadata: BTreeMap<String, String>,
+    /// At most 1,000, with labels of up to 200 characters.
+    pub marks: Vec<Mark>,
+    /// Since when it lies in the trash.
+    pub trashed_at: Option<UtcTime>,
 }
 
 impl ChunkStore {
@@ -93,7 +112,7 @@ impl ChunkStore {
     /// Begins a session. It is in the library once this returns.
     pub fn begin(&self, meta: SessionMeta) -> Result<SessionWriter> {
         let session = meta.id;
-        check_lengths(&meta.title, &meta.description)?;
+        Details::of(&meta).check()?;
         let meta = SessionMeta { version: SessionMeta::VERSION, state: SessionState::Recording, ..meta };
         let inner = &self.inner;
         let row = SessionRow {
@@ -184,6 +203,16 @@ impl ChunkStore {
         self.inner.read(|index| index::chunk(index, id))
     }
 
+    /// The chunk of a track that holds an instant, or the last before it, or else its first; none if it has none.
+    pub fn chunk_at(&self, session: SessionId, track: &TrackId, at: Timestamp) -> Result<Option<Chunk>> {
+        self.inner.read(|index| index::chunk_at(index, session, track, at))
+    }
+
+    /// All chunks of a session without their marks, by track and index.
+    pub fn outlines(&self, session: SessionId) -> Result<Vec<ChunkOutline>> {
+        self.inner.read(|index| index::outlines(index, session))
+    }
+
     /// A chunk's bytes, proved to be the ones that were recorded.
     pub fn read(&self, id: &ChunkId) -> Result<Bytes> {
         let chunk = self.chunk(id)?;
@@ -237,19 +266,25 @@ impl ChunkStore {
         }
     }
 
-    /// Changes what people may change about a session, also while it is being recorded.
+    /// Changes what people may change about a session, also while it is being recorded; but then it cannot be put
+    /// into the trash.
     pub fn update(&self, session: SessionId, change: impl FnOnce(&mut Details)) -> Result<SessionSummary> {
         let row = self.inner.change(session, |_, row| {
             let meta = &mut row.document.meta;
-            let mut details = Details {
-                title: meta.title.clone(),
-                description: meta.description.clone(),
-                metadata: meta.metadata.clone(),
-            };
+            let mut details = Details::of(meta);
             change(&mut details);
-            check_lengths(&details.title, &details.description)?;
-            (meta.title, meta.description) = (details.title, details.description);
-            meta.metadata = details.metadata;
+            details.check()?;
+            if details.trashed_at.is_some() && lock_of(&self.inner.live).contains(&session) {
+                return Err(StoreError::Live { session });
+            }
+            details.marks.sort_by_key(|mark| mark.at);
+            Details {
+                title: meta.title,
+                description: meta.description,
+                metadata: meta.metadata,
+                marks: meta.marks,
+                trashed_at: meta.trashed_at,
+            } = details;
             Ok(())
         })?;
         Ok(row.into())
@@ -375,7 +410,11 @@ impl Inner {
         let harmless = |error: &StoreError| {
             matches!(
                 error,
-                StoreError::NotFound { .. } | StoreError::TooLong { .. } | StoreError::Closed { .. }
+                StoreError::NotFound { .. }
+                    | StoreError::TooLong { .. }
+                    | StoreError::TooMany { .. }
+                    | StoreError::Live { .. }
+                    | StoreError::Closed { .. }
             )
         };
         if result.as_ref().is_err_and(|error| !harmless(error)) {
@@ -437,13 +476,36 @@ fn unreadable(chunk: &Chunk, path: &Path, error: io::Error) -> StoreError {
     }
 }
 
-fn check_lengths(title: &str, description: &str) -> Result<()> {
-    for (what, text, limit) in [("title", title, TITLE_MAX), ("description", description, DESCRIPTION_MAX)] {
-        if text.chars().count() > limit {
-            return Err(StoreError::TooLong { what, limit });
+impl Details {
+    fn of(meta: &SessionMeta) -> Self {
+        Self {
+            title: meta.title.clone(),
+            description: meta.description.clone(),
+            metadata: meta.metadata.clone(),
+            marks: meta.marks.clone(),
+            trashed_at: meta.trashed_at,
         }
     }
-    Ok(())
+
+    fn check(&self) -> Result<()> {
+        check_length("title", &self.title, TITLE_MAX)?;
+        check_length("description", &self.description, DESCRIPTION_MAX)?;
+        check_count("metadata", self.metadata.len(), PAIRS_MAX)?;
+        for (key, value) in &self.metadata {
+            check_length("key of metadata", key, KEY_MAX)?;
+            check_length("value of metadata", value, VALUE_MAX)?;
+        }
+        check_count("marks", self.marks.len(), MARKS_MAX)?;
+        self.marks.iter().try_for_each(|mark| check_length("label of a mark", &mark.label, LABEL_MAX))
+    }
+}
+
+fn check_length(what: &'static str, text: &str, limit: usize) -> Result<()> {
+    if text.chars().count() > limit { Err(StoreError::TooLong { what, limit }) } else { Ok(()) }
+}
+
+fn check_count(what: &'static str, count: usize, limit: usize) -> Result<()> {
+    if count > limit { Err(StoreError::TooMany { what, limit }) } else { Ok(()) }
 }
 
 /// The first and the last id that begins with these hexadecimal digits.

@@ -5,6 +5,7 @@ use crate::{
     error::At as _,
     index::{self, SessionRow, Totals},
     layout::{self, TrackFile},
+    list,
     recover::read_document,
     store::Inner,
 };
@@ -157,6 +158,7 @@ fn check_session(store: &ChunkStore, id: SessionId) -> std::result::Result<(), S
     if row.totals != Totals::of(&chunks) {
         return Err(format!("its totals are {:?}", row.totals));
     }
+    inner.read(|index| list::prove(index, &row)).map_err(|_| "the list says something else".to_owned())?;
     let written = read_document(inner, id).map_err(say)?;
     if written.as_ref() != Some(&row.document) {
         return Err(format!("its file says {written:?} and its row {:?}", row.document));

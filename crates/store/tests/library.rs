@@ -2,7 +2,7 @@
 
 use model::{ChunkId, Piece, SessionMeta, SessionState};
 use sim::{Script, SimFs, Step, meta, session_id};
-use spool_store::{ChunkStore, OsFs, SessionWriter, StoreError};
+use spool_store::{ChunkStore, OsFs, Search, SessionWriter, StoreError};
 use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -190,4 +190,7 @@ fn ten_thousand_sessions_open_without_being_read() {
         pages.push(page.len());
     }
     assert_eq!((pages.len(), pages.iter().sum()), (34, COUNT as usize));
+    let search = Search { text: "stand BLUE".into(), offset: COUNT - 30, limit: 50, ..Search::default() };
+    let found = store.search(&search).unwrap();
+    assert_eq!((found.total, found.sessions.len()), (COUNT.into(), 30));
 }

@@ -228,6 +228,8 @@ pub fn store(tracks: Vec<(TrackKind, &str, Vec<Piece>)>, gaps: &[Span]) -> Recor
         lost: None,
         layouts: Vec::new(),
         check: None,
+        marks: Vec::new(),
+        trashed_at: None,
     };
     let mut writer = store.begin(meta).unwrap();
     for (kind, label, pieces) in tracks {
