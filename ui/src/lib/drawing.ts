@@ -101,3 +101,9 @@ export function mainSize(plan: SessionPlan, devices: Device[]): Size | null {
   };
   return sized(["screen", "window"], plan.screen) ?? sized(["camera"], plan.camera);
 }
+
+/** The camera's width by its height, as far as it is known. */
+export function cameraAspect(plan: SessionPlan, devices: Device[]): number {
+  const size = mainSize({ ...plan, screen: "off" }, devices);
+  return size ? size.width / size.height : 16 / 9;
+}

@@ -17,11 +17,5 @@ export function tone(db: number | null): "quiet" | "good" | "hot" {
   return db >= hotDb ? "hot" : "good";
 }
 
-/** What a meter shows next: it rises at once and falls by 24 dB a second, so that peaks can be seen. */
-export function fall(shown: number, heard: number | null, elapsedMs: number): number {
-  const fallen = shown - (24 * Math.max(0, elapsedMs)) / 1000;
-  return Math.max(floorDb, fallen, heard ?? floorDb);
-}
-
 /** `−12 dB`, with a real minus. */
 export const decibels = (db: number) => `${String(Math.round(db)).replace("-", "−")} dB`;
