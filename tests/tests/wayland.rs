@@ -52,6 +52,22 @@ fn the_output_that_the_user_chose_is_recorded() {
 }
 
 #[test]
+fn a_magnified_desktop_is_recorded_in_its_own_pixels() {
+    let _turn = my_turn();
+    let desktop = Wayland::start(&[(1280, 720)]);
+    desktop.tell("output HEADLESS-1 scale 2");
+    let show = CodeShow::on_wayland(&desktop, "HEADLESS-1", (0, 0, 640, 360), 15);
+    let spool = Spool::new().on_wayland(&desktop);
+    let finished = spool.record(["--for", "3s", "--no-mic"]).finished();
+    let file = spool.export(&finished.recording, "magnified.mp4");
+    assert_eq!(film::size(&file), (1280, 720), "not in points");
+    let codes = without_repeats(Film::decode(&file).codes());
+    assert!(codes.len() > 30, "only {} of 45 codes", codes.len());
+    assert_in_order(&codes, finished.frames("dropped") + show.brief(Duration::from_millis(40)));
+    assert_on_time(&codes, &show, 0.08, finished.frames("dropped"));
+}
+
+#[test]
 fn a_still_desktop_is_hardly_encoded() {
     let _turn = my_turn();
     let desktop = Wayland::start(&[(1280, 720)]);
