@@ -80,6 +80,8 @@ export async function look(width: number, after: number, signal: AbortSignal): P
 export const about = () => invoke<About>("about");
 /** Asks the user where to save; none where they thought better of it. */
 export const chooseFile = (suggestedName: string) => invoke<string | null>("choose_file", { suggestedName });
+/** Ends the export to this file. Its `export` command then rejects. */
+export const cancelExport = (output: string) => invoke<void>("cancel_export", { output });
 /** Shows a file in the system's file manager. */
 export const reveal = (path: string) => invoke<void>("reveal", { path });
 /** Puts words on the clipboard. */
