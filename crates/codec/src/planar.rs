@@ -35,6 +35,22 @@ pub(crate) fn encode_grey(mut encoder: Encoder, size: Size) -> Result<Bytes, Cod
     Ok(Bytes::copy_from_slice(encoded.data().unwrap_or_default()))
 }
 
+/// Whether both sides are even and the planes hold all rows.
+pub(crate) fn is_whole(picture: &Nv12<'_>) -> bool {
+    let (width, height) = (picture.size.width as usize, picture.size.height as usize);
+    let holds = |plane: &[u8], rows: usize| {
+        let needed = picture.stride.checked_mul(rows - 1).and_then(|bytes| bytes.checked_add(width));
+        needed.is_some_and(|needed| plane.len() >= needed)
+    };
+    let is_even = |side: usize| side > 0 && side.is_multiple_of(2);
+    is_even(width)
+        && is_even(height)
+        && picture.stride >= width
+        && i32::try_from(picture.stride).is_ok()
+        && holds(picture.luma, height)
+        && holds(picture.chroma, height / 2)
+}
+
 fn planar(picture: &Nv12<'_>) -> Option<frame::Video> {
     let Size { width, height } = picture.size;
     let mut frame = frame::Video::new(Pixel::YUV420P, width, height);

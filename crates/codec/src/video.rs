@@ -145,13 +145,7 @@ impl VideoEncoder {
         if picture.size != self.size {
             return invalid(format!("it is {}, not {}", picture.size, self.size));
         }
-        let (width, height) = (picture.size.width as usize, picture.size.height as usize);
-        let holds = |plane: &[u8], rows: usize| {
-            let needed = picture.stride.checked_mul(rows - 1).and_then(|bytes| bytes.checked_add(width));
-            needed.is_some_and(|needed| plane.len() >= needed)
-        };
-        let stride_fits = picture.stride >= width && i32::try_from(picture.stride).is_ok();
-        if !stride_fits || !holds(picture.luma, height) || !holds(picture.chroma, height / 2) {
+        if !planar::is_whole(picture) {
             return invalid("its planes are too short".into());
         }
         match self.last {
