@@ -1,5 +1,6 @@
 //! Layouts in words: the settings that make one, and changes to the one of the running session. Pure.
 
+use crate::settings::{SWITCH, Values};
 use model::{Corner, Layout, Shape};
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ pub(crate) struct Part {
     pub(crate) key: &'static str,
     pub(crate) default: &'static str,
     pub(crate) help: &'static str,
+    /// What people are offered; what is taken is known by applying it.
+    pub(crate) values: Values,
     apply: fn(&mut Layout, &str) -> Result<(), String>,
 }
 
@@ -17,72 +20,84 @@ pub(crate) const PARTS: &[Part] = &[
         key: "camera-border",
         default: "0.5%",
         help: "width of the camera's border in heights of the picture, 0% to 5%",
+        values: Values::Taken(any),
         apply: |layout, text| parse_share(text, 0.0..=0.05).map(|share| layout.camera.border = share),
     },
     Part {
         key: "camera-mirror",
         default: "on",
         help: "the camera as in a mirror: on or off",
+        values: SWITCH,
         apply: |layout, text| parse_switch(text).map(|is_on| layout.camera.mirrored = is_on),
     },
     Part {
         key: "camera-opacity",
         default: "100%",
         help: "how much of the camera is seen, 0% to 100%",
+        values: Values::Taken(any),
         apply: |layout, text| parse_share(text, 0.0..=1.0).map(|share| layout.camera.opacity = share),
     },
     Part {
         key: "camera-place",
         default: "bottom-right",
         help: "where the camera is: top-left, top-right, bottom-left, bottom-right, or its middle as 20%,80%",
+        values: Values::Offered(&["top-left", "top-right", "bottom-left", "bottom-right"], any),
         apply: place,
     },
     Part {
         key: "camera-shape",
         default: "circle",
         help: "the camera's outline: circle, rounded or rectangle",
+        values: Values::OneOf(&["circle", "rounded", "rectangle"]),
         apply: |layout, text| parse_shape(text).map(|shape| layout.camera.shape = shape),
     },
     Part {
         key: "camera-shown",
         default: "on",
         help: "whether the camera is seen over the screen: on or off",
+        values: SWITCH,
         apply: |layout, text| parse_switch(text).map(|is_on| layout.camera.shown = is_on),
     },
     Part {
         key: "camera-size",
         default: "25%",
         help: "height of the camera in heights of the picture, 5% to 100%",
+        values: Values::Taken(any),
         apply: |layout, text| parse_share(text, 0.05..=1.0).map(|share| layout.camera.size = share),
     },
     Part {
         key: "keys-shown",
         default: "on",
         help: "whether keys are shown where they are recorded: on or off",
+        values: SWITCH,
         apply: |layout, text| parse_switch(text).map(|is_on| layout.keys = is_on),
     },
     Part {
         key: "pointer-hide",
         default: "never",
         help: "a pointer that has not moved for this long is hidden: never, or a time such as 3s",
+        values: Values::Offered(&["never", "1s", "3s", "5s"], any),
         apply: hide,
     },
     Part {
         key: "pointer-ripple",
         default: "off",
         help: "a ring spreads from each click: on or off",
+        values: SWITCH,
         apply: |layout, text| parse_switch(text).map(|is_on| layout.pointer.ripple = is_on),
     },
     Part {
         key: "pointer-shown",
         default: "on",
         help: "whether the pointer is seen: on or off",
+        values: SWITCH,
         apply: |layout, text| parse_switch(text).map(|is_on| layout.pointer.shown = is_on),
     },
     Part {
         key: "pointer-size",
         default: "100%",
         help: "size of the pointer, 50% to 400% of the system's",
+        values: Values::Taken(any),
         apply: |layout, text| parse_share(text, 0.5..=4.0).map(|share| layout.pointer.size = share),
     },
 ];
@@ -128,6 +143,11 @@ pub fn describe(layout: &Layout) -> Vec<(&'static str, String)> {
         ("pointer-shown", switch(pointer.shown)),
         ("pointer-size", percent(pointer.size)),
     ]
+}
+
+/// A part's own parser says what it takes.
+fn any(_: &str) -> Result<(), String> {
+    Ok(())
 }
 
 fn place(layout: &mut Layout, text: &str) -> Result<(), String> {

@@ -1,108 +1,22 @@
 //! Settings: what there is, what is taken without a choice, and what values make sense.
 
+mod known;
+
+pub(crate) use known::{SWITCH, Values};
+
 use crate::{
     command::{Quality, Setting},
     error::EngineError,
-    layout::{self, parse_switch},
+    layout,
 };
+use known::{KNOWN, Known};
 use model::{Layout, Mode};
 use std::{collections::BTreeMap, time::Duration};
 
-/// A setting that exists.
-#[derive(Clone, Copy)]
-struct Known {
-    key: &'static str,
-    default: &'static str,
-    help: &'static str,
-    check: fn(&str) -> Result<(), String>,
-}
-
-/// Every setting. Flags and SPOOL_* variables of the command line go before them.
-const KNOWN: &[Known] = &[
-    Known {
-        key: "camera",
-        default: "off",
-        help: "the camera: default, off, or an id of `spool devices`",
-        check: check_choice,
-    },
-    Known {
-        key: "camera-format",
-        default: "best",
-        help: "what the camera is asked for: best, or a format of `spool devices` such as 1280x720@30",
-        check: check_choice,
-    },
-    Known {
-        key: "chunk",
-        default: "4s",
-        help: "length of a chunk, 2s to 10s",
-        check: |value| parse_chunk(value).map(drop),
-    },
-    Known {
-        key: "disk-reserve",
-        default: "500MB",
-        help: "a recording is finalized before less than this is free",
-        check: |value| parse_bytes(value).map(drop),
-    },
-    Known {
-        key: "disk-warning",
-        default: "5GB",
-        help: "below this much free space people are warned",
-        check: |value| parse_bytes(value).map(drop),
-    },
-    Known {
-        key: "fps",
-        default: "30",
-        help: "most pictures a second: 24, 30 or 60",
-        check: |value| parse_fps(value).map(drop),
-    },
-    Known {
-        key: "idle-exit",
-        default: "60s",
-        help: "an engine with nothing to do ends after this",
-        check: |value| parse_duration(value).map(drop),
-    },
-    Known {
-        key: "keys",
-        default: "off",
-        help: "whether keys are recorded, passwords too: on or off",
-        check: |value| parse_switch(value).map(drop),
-    },
-    Known {
-        key: "mic",
-        default: "default",
-        help: "the microphone: default, off, or an id of `spool devices`",
-        check: check_choice,
-    },
-    Known {
-        key: "mode",
-        default: "program",
-        help: "program (one composited picture), tracks (every source as it is) or both",
-        check: |value| parse_mode(value).map(drop),
-    },
-    Known {
-        key: "preset",
-        default: "720p",
-        help: "largest picture: 480p (1 Mbit/s), 720p (2.5), 1080p (5), 1440p (9), 2160p (18)",
-        check: |value| parse_preset(value).map(drop),
-    },
-    Known {
-        key: Settings::SCREEN_TOKEN,
-        default: "",
-        help: "what the desktop gave when it allowed the screen; without it it asks again",
-        check: |_| Ok(()),
-    },
-    Known {
-        key: "system-audio",
-        default: "off",
-        help: "what the speakers play: default, off, or an id of `spool devices`",
-        check: check_choice,
-    },
-];
-
-/// Any word: which devices there are is known when one is opened.
-fn check_choice(text: &str) -> Result<(), String> {
-    if text.is_empty() { Err("is empty".to_owned()) } else { Ok(()) }
-}
+/// Longer than any recording, and far from where durations overflow.
+const YEARS_10: f64 = 10.0 * 365.0 * 86_400.0;
+/// Modifiers of a hotkey.
+const MODIFIERS: [&str; 4] = ["Ctrl", "Shift", "Alt", "Super"];
 
 /// A preset's picture and bitrate.
 pub fn parse_preset(text: &str) -> Result<Quality, String> {
@@ -144,21 +58,21 @@ pub fn parse_chunk(text: &str) -> Result<Duration, String> {
     Ok(chunk)
 }
 
-/// `10s`, `250ms`, `1.5m`, `2h`, or plain seconds.
+/// `10s`, `250ms`, `1.5m`, `2h`, `7d`, or plain seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a duration such as 10s, 250ms, 1.5m or 2h");
+    let wrong = || format!("{text:?} is not a duration such as 10s, 250ms, 1.5m, 2h or 7d");
     let digits = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let scale = match unit {
         "ms" => 0.001,
         "s" | "" => 1.0,
         "m" | "min" => 60.0,
-        "h" => 3600.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
         _ => return Err(wrong()),
     };
     let number: f64 = number.trim().parse().map_err(|_| wrong())?;
-    // A year is more than any recording, and far from where durations overflow.
-    if !(0.0..=31_536_000.0).contains(&(number * scale)) {
+    if !(0.0..=YEARS_10).contains(&(number * scale)) {
         return Err(wrong());
     }
     Duration::try_from_secs_f64(number * scale).map_err(|_| wrong())
@@ -178,6 +92,49 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     number.parse::<u64>().ok().and_then(|number| number.checked_mul(scale)).ok_or_else(wrong)
+}
+
+/// None for `off`, else what it is a limit of.
+fn unless_off<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    if text == "off" { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// A duration, or `off`.
+fn parse_age(text: &str) -> Result<Option<Duration>, String> {
+    unless_off(text, parse_duration)
+}
+
+/// A size, or `off`.
+fn parse_limit(text: &str) -> Result<Option<u64>, String> {
+    unless_off(text, parse_bytes)
+}
+
+/// Whole days, at least one, or `off`.
+fn parse_days(text: &str) -> Result<Option<Duration>, String> {
+    let wrong = || format!("{text:?} is neither a number of days nor off");
+    unless_off(text, |text| {
+        let days: u32 = text.parse().map_err(|_| wrong())?;
+        let valid = (1..=36_500).contains(&days);
+        if valid { Ok(Duration::from_secs(u64::from(days) * 86_400)) } else { Err(wrong()) }
+    })
+}
+
+/// `Ctrl+Shift+R`, `F9`, or `off`. Whether a system has such a key, and gives it, is known when it is asked for.
+fn parse_keys(text: &str) -> Result<(), String> {
+    let (before, key) = text.rsplit_once('+').map_or((None, text), |(before, key)| (Some(before), key));
+    let modifiers: Vec<_> = before.into_iter().flat_map(|before| before.split('+')).collect();
+    let known = modifiers.iter().all(|name| MODIFIERS.contains(name));
+    let once = modifiers.iter().enumerate().all(|(place, name)| !modifiers[..place].contains(name));
+    let is_key = (1..=20).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    // A letter alone could no longer be typed.
+    let typed = key.len() == 1 && modifiers.iter().all(|name| *name == "Shift");
+    if known && once && is_key && !typed && !MODIFIERS.contains(&key) {
+        return Ok(());
+    }
+    Err(format!(
+        "{text:?} is neither off nor keys such as Ctrl+Shift+R, of {} and one other",
+        MODIFIERS.join(", ")
+    ))
 }
 
 /// The settings in force: what was chosen, else what is taken without a choice.
@@ -234,7 +191,7 @@ impl Settings {
             value: self.value(known).to_owned(),
             chosen: self.chosen.contains_key(known.key),
             help: known.help.to_owned(),
-            choices: Vec::new(),
+            choices: known.values.choices().iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -271,6 +228,26 @@ impl Settings {
         self.chosen.get(Self::SCREEN_TOKEN).cloned()
     }
 
+    /// What is older is deleted, where `keep_unverified` allows it.
+    pub fn keep_age(&self) -> Option<Duration> {
+        self.parsed("keep-days", parse_days)
+    }
+
+    /// Where recordings take more bytes than this, the oldest are deleted, where `keep_unverified` allows it.
+    pub fn keep_bytes(&self) -> Option<u64> {
+        self.parsed("keep-size", parse_limit)
+    }
+
+    /// Neither age nor size deletes what no server has verified.
+    pub fn keep_unverified(&self) -> bool {
+        self.parsed("keep-unverified", layout::parse_switch)
+    }
+
+    /// What has lain in the trash for longer is deleted.
+    pub fn trash_age(&self) -> Option<Duration> {
+        self.parsed("trash-keep", parse_age)
+    }
+
     /// An engine with nothing to do ends after this.
     pub fn idle_exit(&self) -> Duration {
         self.parsed("idle-exit", parse_duration)
@@ -284,7 +261,7 @@ impl Known {
             key: part.key,
             default: part.default,
             help: part.help,
-            check: |_| Ok(()),
+            values: part.values,
         });
         let mut all: Vec<Self> = KNOWN.iter().copied().chain(parts).collect();
         all.sort_by_key(|known| known.key);
@@ -303,7 +280,7 @@ fn check(key: &str, value: &str) -> Result<(), EngineError> {
     if layout::is_part(key) {
         return layout::arrange(&mut Layout::default(), key, value).map_err(EngineError::Invalid);
     }
-    (Known::named(key)?.check)(value).map_err(|why| EngineError::Invalid(format!("{key}: {why}")))
+    Known::named(key)?.values.check(value).map_err(|why| EngineError::Invalid(format!("{key}: {why}")))
 }
 
 #[cfg(test)]
@@ -312,9 +289,14 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_are_read_as_people_write_them() {
-        for (text, millis) in
-            [("10s", 10_000), ("250ms", 250), ("1.5m", 90_000), ("2h", 7_200_000), ("3", 3_000)]
-        {
+        for (text, millis) in [
+            ("10s", 10_000),
+            ("250ms", 250),
+            ("1.5m", 90_000),
+            ("2h", 7_200_000),
+            ("7d", 604_800_000),
+            ("3", 3_000),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for (text, bytes) in [("500MB", 500_000_000), ("5 GB", 5_000_000_000), ("7", 7)] {
@@ -332,6 +314,52 @@ mod tests {
     fn every_default_makes_sense() {
         for known in Known::all() {
             assert!(check(known.key, known.default).is_ok(), "{}", known.key);
+        }
+    }
+
+    #[test]
+    fn what_people_are_offered_is_taken() {
+        for known in Known::all() {
+            for choice in known.values.choices() {
+                assert!(check(known.key, choice).is_ok(), "{}={choice}", known.key);
+            }
+        }
+        let (settings, _) = Settings::new([]);
+        let choices = |key| settings.setting(key).unwrap().choices;
+        assert_eq!(choices("theme"), ["system", "light", "dark"]);
+        assert_eq!(choices("camera-shown"), ["on", "off"]);
+        assert_eq!(choices("mic"), [""; 0]);
+    }
+
+    #[test]
+    fn hotkeys_are_keys() {
+        for good in ["Ctrl+Shift+R", "F9", "Super+Space", "off", "Alt+1"] {
+            assert_eq!(parse_keys(good), Ok(()), "{good}");
+        }
+        for bad in
+            ["", "R", "Shift+R", "Ctrl", "Ctrl+", "+R", "Ctrl+Ctrl+R", "Hyper+R", "Ctrl+ä", "Ctrl Shift R"]
+        {
+            assert!(parse_keys(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn retention_is_read_as_people_write_it() {
+        let day = Duration::from_secs(86_400);
+        let (mut settings, _) = Settings::new([]);
+        assert_eq!((settings.keep_age(), settings.keep_bytes()), (None, None));
+        assert_eq!((settings.keep_unverified(), settings.trash_age()), (true, Some(7 * day)));
+        for (key, value) in
+            [("keep-days", "30"), ("keep-size", "100GB"), ("keep-unverified", "off"), ("trash-keep", "off")]
+        {
+            settings.set(key, Some(value)).unwrap();
+        }
+        assert_eq!((settings.keep_age(), settings.keep_bytes()), (Some(30 * day), Some(100_000_000_000)));
+        assert_eq!((settings.keep_unverified(), settings.trash_age()), (false, None));
+        for (key, value) in
+            [("keep-days", "0"), ("keep-days", "1.5"), ("keep-size", "much"), ("trash-keep", "7w")]
+        {
+            assert!(settings.set(key, Some(value)).is_err(), "{key}={value}");
         }
     }
 

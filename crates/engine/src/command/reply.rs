@@ -393,7 +393,7 @@ pub struct Setting {
     pub chosen: bool,
     /// What it does, for people.
     pub help: String,
-    /// Its values, where there are only these.
+    /// Its values, where there are only these, or those to be offered where others are taken too.
     #[serde(default)]
     pub choices: Vec<String>,
 }

@@ -1,0 +1,192 @@
+//! Every setting that there is, by name, apart from those that make a layout.
+
+use super::{
+    Settings, parse_age, parse_bytes, parse_chunk, parse_days, parse_duration, parse_keys, parse_limit,
+};
+
+/// Values of a switch.
+pub(crate) const SWITCH: Values = Values::OneOf(&["on", "off"]);
+
+/// Which values a setting takes.
+#[derive(Clone, Copy)]
+pub(crate) enum Values {
+    /// Those that this takes.
+    Taken(fn(&str) -> Result<(), String>),
+    /// Those that this takes; people are offered these.
+    Offered(&'static [&'static str], fn(&str) -> Result<(), String>),
+    /// These alone.
+    OneOf(&'static [&'static str]),
+}
+
+impl Values {
+    pub(crate) fn check(self, value: &str) -> Result<(), String> {
+        match self {
+            Self::Taken(check) | Self::Offered(_, check) => check(value),
+            Self::OneOf(values) if values.contains(&value) => Ok(()),
+            Self::OneOf(values) => Err(format!("{value:?} is not one of {}", values.join(", "))),
+        }
+    }
+
+    /// What people are offered.
+    pub(crate) fn choices(self) -> &'static [&'static str] {
+        match self {
+            Self::Taken(_) => &[],
+            Self::Offered(values, _) | Self::OneOf(values) => values,
+        }
+    }
+}
+
+/// A setting that exists.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) key: &'static str,
+    pub(crate) default: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) values: Values,
+}
+
+const fn known(key: &'static str, default: &'static str, values: Values, help: &'static str) -> Known {
+    Known { key, default, help, values }
+}
+
+/// Every setting. Flags and SPOOL_* variables of the command line go before them.
+pub(crate) const KNOWN: &[Known] = &[
+    known("autostart", "off", SWITCH, "whether the app starts, hidden, when its user logs in: on or off"),
+    known(
+        "camera",
+        "off",
+        Values::Taken(check_choice),
+        "the camera: default, off, or an id of `spool devices`",
+    ),
+    known(
+        "camera-format",
+        "best",
+        Values::Taken(check_choice),
+        "what the camera is asked for: best, or a format of `spool devices` such as 1280x720@30",
+    ),
+    known(
+        "chunk",
+        "4s",
+        Values::Offered(&["2s", "3s", "4s", "5s", "6s", "8s", "10s"], |value| parse_chunk(value).map(drop)),
+        "length of a chunk, 2s to 10s",
+    ),
+    known(
+        "close-to-tray",
+        "on",
+        SWITCH,
+        "whether the app goes on in the tray when its window is closed: on or off",
+    ),
+    known(
+        "countdown",
+        "0",
+        Values::OneOf(&["0", "3", "5", "10"]),
+        "seconds that the app counts down before it records: 0, 3, 5 or 10",
+    ),
+    known(
+        "disk-reserve",
+        "500MB",
+        Values::Taken(|value| parse_bytes(value).map(drop)),
+        "a recording is finalized before less than this is free",
+    ),
+    known(
+        "disk-warning",
+        "5GB",
+        Values::Taken(|value| parse_bytes(value).map(drop)),
+        "below this much free space people are warned",
+    ),
+    known("first-run", "on", SWITCH, "whether the guide for the first start is still to be shown: on or off"),
+    known("fps", "30", Values::OneOf(&["24", "30", "60"]), "most pictures a second: 24, 30 or 60"),
+    known("hotkey-annotate", "Ctrl+Shift+A", HOTKEY, "shows and hides the drawing tools: such keys, or off"),
+    known("hotkey-mark", "Ctrl+Shift+M", HOTKEY, "marks an instant while recording: such keys, or off"),
+    known("hotkey-pause", "Ctrl+Shift+P", HOTKEY, "pauses a recording and goes on: such keys, or off"),
+    known("hotkey-record", "Ctrl+Shift+R", HOTKEY, "begins a recording and ends it: such keys, or off"),
+    known(
+        "idle-exit",
+        "60s",
+        Values::Taken(|value| parse_duration(value).map(drop)),
+        "an engine with nothing to do ends after this",
+    ),
+    known(
+        "keep-days",
+        "off",
+        Values::Offered(&["off", "30", "90", "180", "365"], |value| parse_days(value).map(drop)),
+        "recordings older than so many days are deleted, or off; see keep-unverified",
+    ),
+    known(
+        "keep-size",
+        "off",
+        Values::Offered(&["off", "20GB", "50GB", "100GB", "500GB"], |value| parse_limit(value).map(drop)),
+        "where all recordings take more than this, such as 100GB, the trash and then the oldest are deleted, or off; \
+         see keep-unverified",
+    ),
+    known(
+        "keep-unverified",
+        "on",
+        SWITCH,
+        "whether age and size delete only what a server has verified: on or off; as there is no server yet, they \
+         delete nothing while it is on",
+    ),
+    known("keys", "off", SWITCH, "whether keys are recorded, passwords too: on or off"),
+    known(
+        "language",
+        "system",
+        Values::OneOf(&["system", "en", "de"]),
+        "the app's language: system, en or de",
+    ),
+    known(
+        "library-view",
+        "grid",
+        Values::OneOf(&["grid", "list"]),
+        "how the app shows the library: grid or list",
+    ),
+    known(
+        "mic",
+        "default",
+        Values::Taken(check_choice),
+        "the microphone: default, off, or an id of `spool devices`",
+    ),
+    known(
+        "mode",
+        "program",
+        Values::OneOf(&["program", "tracks", "both"]),
+        "program (one composited picture), tracks (every source as it is) or both",
+    ),
+    known("notifications", "on", SWITCH, "whether the app shows notifications: on or off"),
+    known(
+        "preset",
+        "720p",
+        Values::OneOf(&["480p", "720p", "1080p", "1440p", "2160p"]),
+        "largest picture: 480p (1 Mbit/s), 720p (2.5), 1080p (5), 1440p (9), 2160p (18)",
+    ),
+    known(
+        Settings::SCREEN_TOKEN,
+        "",
+        Values::Taken(|_| Ok(())),
+        "what the desktop gave when it allowed the screen; without it it asks again",
+    ),
+    known(
+        "system-audio",
+        "off",
+        Values::Taken(check_choice),
+        "what the speakers play: default, off, or an id of `spool devices`",
+    ),
+    known(
+        "theme",
+        "system",
+        Values::OneOf(&["system", "light", "dark"]),
+        "the app's colours: system, light or dark",
+    ),
+    known(
+        "trash-keep",
+        "7d",
+        Values::Offered(&["1d", "7d", "30d", "off"], |value| parse_age(value).map(drop)),
+        "what lies in the trash for longer is deleted for good: a time such as 7d or 12h, or off for never",
+    ),
+];
+
+const HOTKEY: Values = Values::Taken(parse_keys);
+
+/// Any word: which devices there are is known when one is opened.
+fn check_choice(text: &str) -> Result<(), String> {
+    if text.is_empty() { Err("is empty".to_owned()) } else { Ok(()) }
+}
