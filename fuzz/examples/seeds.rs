@@ -5,7 +5,7 @@ use engine::command::{
     SessionPlan, Snapshot,
 };
 use model::{
-    Annotation, Color, Corner, Drawing, Init, InputEvent, InputSample, InputState, Inset, Layout, Mode,
+    Annotation, Color, Corner, Drawing, Hash, Init, InputEvent, InputSample, InputState, Inset, Layout, Mode,
     Piece, Point, PointerShape, SessionState, Shape, Size, Timestamp, Tool,
 };
 use spool_fuzz::{input::put_block, library, tracks};
@@ -155,6 +155,8 @@ fn lines() -> Result {
     let id = || "0199a3c4".to_owned();
     let export =
         ExportPlan { id: id(), output: "/tmp/out.mp4".into(), from_ms: Some(1), ..ExportPlan::default() };
+    let describe =
+        Command::Describe { id: id(), title: Some("Seed".into()), description: None, metadata: None };
     let commands = [
         ("begin", Command::Begin(Box::new(plan))),
         ("status", Command::Status),
@@ -164,6 +166,17 @@ fn lines() -> Result {
         ("show", Command::Show { id: id() }),
         ("verify", Command::Verify { id: id() }),
         ("delete", Command::Delete { id: id() }),
+        ("describe", describe),
+        ("trash", Command::Trash { id: id() }),
+        ("restore", Command::Restore { id: id() }),
+        ("mark", Command::Mark { id: None, at_ms: Some(12_500), label: "here".into() }),
+        ("unmark", Command::Unmark { id: id(), at_ms: 12_500 }),
+        ("film", Command::Film { id: id() }),
+        ("init", Command::Init { session: library::id(), track: tracks::name(0), hash: Hash([7; 32]) }),
+        ("chunk", Command::Chunk { session: library::id(), track: tracks::name(0), index: 1 }),
+        ("still", Command::Still { id: id(), at_ms: 500, width: 320 }),
+        ("waveform", Command::Waveform { id: id(), spans: 200 }),
+        ("usage", Command::Usage),
         ("settings", Command::Settings { key: None }),
         ("set", Command::Set { key: "fps".into(), value: Some("60".into()) }),
         ("export", Command::Export(export)),
@@ -181,6 +194,9 @@ fn lines() -> Result {
         }
     }
     save("socket", "everything", &all)?;
+    let diagnose = Command::Diagnose { output: "/tmp/diagnosis.txt".into() };
+    let diagnose = Request { v: PROTOCOL_VERSION, id: 3, command: diagnose };
+    save("request", "diagnose", &serde_json::to_vec(&diagnose)?)?;
     save("socket", "without-an-end", br#"{"v":1,"id":3,"command":"status"}"#)?;
     save("socket", "too-long", b"\x01\n{}\n")?;
     save("socket", "other-versions", b"{\"v\":2,\"id\":9,\"command\":\"dance\"}\n[]\n\xff\n\n{\"id\":-1}\n")?;
@@ -205,7 +221,8 @@ fn texts() -> Result {
         ("empty", "{}"),
         (
             "all",
-            r#"{"fps":"60","chunk":"2.25s","disk-reserve":"500MB","idle-exit":"1.5m","mic":"off","preset":"480p"}"#,
+            r#"{"fps":"60","chunk":"2.25s","disk-reserve":"500MB","idle-exit":"1.5m","mic":"off","preset":"480p",
+                "keep-days":"30","keep-size":"100GB","trash-keep":"7d","hotkey-mark":"Ctrl+Shift+M","theme":"dark"}"#,
         ),
         ("nonsense", r#"{"fps":"31","colour":"red","chunk":"1e400s","disk-warning":"99999999999TB"}"#),
     ];

@@ -75,7 +75,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 fn is_work(line: &[u8]) -> bool {
     let request = serde_json::from_slice(line).and_then(serde_json::from_value::<Request>);
     let Ok(Request { v: PROTOCOL_VERSION, command, .. }) = request else { return false };
-    let asks_system = matches!(command, Command::Devices { synthetic: false } | Command::Permissions);
+    let asks_system = matches!(
+        command,
+        Command::Devices { synthetic: false } | Command::Permissions | Command::Diagnose { .. }
+    );
     asks_system || matches!(command, Command::Begin(_) | Command::Shutdown)
 }
 

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use engine::settings::{parse_chunk, parse_duration, parse_fps, parse_mode, parse_preset};
 use engine::{
-    command::Quality,
+    command::{Order, Quality},
     model::{Color, Mode, Point},
 };
 use std::{path::PathBuf, time::Duration};
@@ -52,18 +52,33 @@ pub(crate) enum Verb {
     Annotate(Annotate),
     /// Shows how sources are arranged, or arranges them anew while recording: `spool layout camera-place=top-left`.
     Layout(Layout),
-    /// Lists recordings, newest first.
+    /// Lists recordings, newest first unless asked otherwise, or searches them.
     List(List),
     /// Shows one recording.
     Show(Id),
     /// Reads every chunk of a recording again and compares hashes.
     Verify(Id),
-    /// Deletes a recording.
+    /// Gives a recording another title, description or metadata, also while it is recorded.
+    Rename(Rename),
+    /// Puts a recording into the trash, from which it is deleted after the time that the setting trash-keep says.
+    Trash(Id),
+    /// Takes a recording out of the trash: `spool list --trash` shows what is there.
+    Restore(Id),
+    /// Marks an instant, to find it again: `spool mark "the demo"` while recording, `spool mark --at 12.5s "the demo"
+    /// last` afterwards.
+    Mark(Mark),
+    /// Takes a mark away.
+    Unmark(Unmark),
+    /// Deletes a recording for good.
     Delete(Id),
+    /// Shows what recordings take, and what is left.
+    Usage,
     /// Shows or changes settings: `spool config`, `spool config fps`, `spool config fps=60`, `spool config fps=`.
     Config(Config),
     /// Makes an ordinary file of a recording: as it was recorded without encoding, or as asked for.
     Export(Box<Export>),
+    /// Writes what helps to find a fault into a text: versions, settings, logs. Nothing recorded, no titles, no secrets.
+    Diagnose(Diagnose),
     /// Runs the engine in the foreground; other commands start it by themselves.
     Engine,
 }
@@ -218,12 +233,64 @@ pub(crate) struct Pencil {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
+    /// Only those whose title, description or metadata contain all of these words, whatever their case.
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    pub(crate) search: String,
+    /// What comes first: the newest, oldest, longest or largest, or by title.
+    #[arg(long, default_value = "newest", value_parser = parse_order)]
+    pub(crate) order: Order,
+    /// What lies in the trash instead.
+    #[arg(long)]
+    pub(crate) trash: bool,
     /// At most this many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
-    /// Leaves out this many of the newest.
+    /// Leaves out this many at the beginning.
     #[arg(long, default_value_t = 0)]
     pub(crate) offset: u32,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rename {
+    /// Id of a recording, or its beginning; `last` is the newest.
+    pub(crate) id: String,
+    /// At most 200 characters.
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// At most 2,000 characters.
+    #[arg(long)]
+    pub(crate) description: Option<String>,
+    /// A key and its value, besides those that there are; with nothing behind the `=` the key goes. May be repeated.
+    #[arg(long, value_name = "K=V", value_parser = parse_pair)]
+    pub(crate) meta: Vec<(String, String)>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Mark {
+    /// At most 200 characters.
+    #[arg(default_value = "")]
+    pub(crate) label: String,
+    /// Id of a recording, or its beginning, or `last`; what is recorded now if not given.
+    pub(crate) id: Option<String>,
+    /// The instant, in time as it plays; now if not given.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) at: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Unmark {
+    /// Id of a recording, or its beginning; `last` is the newest.
+    pub(crate) id: String,
+    /// The mark's instant, as `spool show` says it.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) at: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Diagnose {
+    /// Where to; a text.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -283,6 +350,17 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     let (key, value) =
         text.split_once('=').ok_or_else(|| format!("{text:?} is not of the form key=value"))?;
     if key.is_empty() { Err("the key is empty".to_owned()) } else { Ok((key.to_owned(), value.to_owned())) }
+}
+
+fn parse_order(text: &str) -> Result<Order, String> {
+    match text {
+        "newest" => Ok(Order::Newest),
+        "oldest" => Ok(Order::Oldest),
+        "longest" => Ok(Order::Longest),
+        "largest" => Ok(Order::Largest),
+        "title" => Ok(Order::Title),
+        _ => Err(format!("{text:?} is not one of newest, oldest, longest, largest, title")),
+    }
 }
 
 fn parse_size(text: &str) -> Result<[u32; 2], String> {

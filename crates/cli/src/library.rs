@@ -1,42 +1,122 @@
-//! `spool list`, `verify`, `delete`
+//! `spool list`, `rename`, `trash`, `restore`, `verify`, `delete`, `usage`
 
 use crate::{args, args::Common, connect, words};
 use anyhow::{Context, Result, bail};
 use engine::{
     Client,
-    command::{Command, Page, Query, Reply},
+    command::{Command, Page, Query, RecordingLine, Reply},
     model::SessionState,
 };
 
+/// As many as the engine gives at once.
+const PAGE: u32 = 500;
+
 pub(crate) fn list(common: &Common, flags: &args::List) -> Result<()> {
-    let query = Query { offset: flags.offset, limit: flags.limit, ..Query::default() };
-    let reply = connect::tell(common, Command::List(query))?;
-    let Reply::Recordings(Page { recordings, .. }) = reply else { return connect::surprised(&reply) };
-    if common.json {
-        return words::print_json(&recordings);
-    }
-    if recordings.is_empty() {
-        println!("No recordings yet: `spool record` makes one.");
-    }
-    for line in recordings {
-        let state = match (line.state, line.lost_ms) {
-            (SessionState::Recording, _) => "recording now".to_owned(),
-            (SessionState::Finalized, _) => String::new(),
-            (SessionState::Recovered, None) => "recovered".to_owned(),
-            (SessionState::Recovered, Some(lost)) => {
-                format!("recovered; up to {} missing at the end", words::duration(lost))
-            }
+    let mut client = connect::engine(common)?;
+    let mut lines: Vec<RecordingLine> = Vec::new();
+    while (lines.len() as u32) < flags.limit {
+        let read = lines.len() as u32;
+        let query = Query {
+            text: flags.search.clone(),
+            order: flags.order,
+            trashed: flags.trash,
+            offset: flags.offset.saturating_add(read),
+            limit: (flags.limit - read).min(PAGE),
         };
-        println!(
-            "{}  {}  {:>8}  {:>9}  {}  {state}",
-            line.recording,
-            words::date(line.started_at),
-            words::clock(line.duration_ms),
-            words::bytes(line.bytes),
-            line.title
-        );
+        let reply = connect::ask(&mut client, Command::List(query), drop)?;
+        let Reply::Recordings(Page { recordings, .. }) = reply else { return connect::surprised(&reply) };
+        if recordings.is_empty() {
+            break;
+        }
+        lines.extend(recordings);
     }
-    Ok(())
+    if common.json {
+        return words::print_json(&lines);
+    }
+    if lines.is_empty() {
+        return words::print(match (flags.search.as_str(), flags.trash) {
+            ("", false) => "No recordings yet: `spool record` makes one.",
+            ("", true) => "The trash is empty.",
+            _ => "No recording has all of these words.",
+        });
+    }
+    lines.iter().try_for_each(print)
+}
+
+fn print(line: &RecordingLine) -> Result<()> {
+    let state = match (line.state, line.lost_ms) {
+        (SessionState::Recording, _) => "recording now".to_owned(),
+        (SessionState::Finalized, _) => String::new(),
+        (SessionState::Recovered, None) => "recovered".to_owned(),
+        (SessionState::Recovered, Some(lost)) => {
+            format!("recovered; up to {} missing at the end", words::duration(lost))
+        }
+    };
+    words::print(&format!(
+        "{}  {}  {:>8}  {:>9}  {}  {state}",
+        line.recording,
+        words::date(line.started_at),
+        words::clock(line.duration_ms),
+        words::bytes(line.bytes),
+        line.title
+    ))
+}
+
+pub(crate) fn rename(common: &Common, flags: &args::Rename) -> Result<()> {
+    if flags.title.is_none() && flags.description.is_none() && flags.meta.is_empty() {
+        bail!("nothing to change: say --title, --description or --meta");
+    }
+    let mut client = connect::engine(common)?;
+    let id = resolve(&mut client, &flags.id)?;
+    let metadata = if flags.meta.is_empty() {
+        None
+    } else {
+        let reply = connect::ask(&mut client, Command::Show { id: id.clone() }, drop)?;
+        let Reply::Details(details) = reply else { return connect::surprised(&reply) };
+        let mut metadata = details.metadata;
+        for (key, value) in &flags.meta {
+            match value.as_str() {
+                "" => drop(metadata.remove(key)),
+                value => drop(metadata.insert(key.clone(), value.to_owned())),
+            }
+        }
+        Some(metadata)
+    };
+    let (title, description) = (flags.title.clone(), flags.description.clone());
+    done(common, &mut client, Command::Describe { id, title, description, metadata }, "Changed.")
+}
+
+pub(crate) fn trash(common: &Common, flags: &args::Id) -> Result<()> {
+    let mut client = connect::engine(common)?;
+    let id = resolve(&mut client, &flags.id)?;
+    let words = format!("In the trash; `spool restore {id}` takes it out.");
+    done(common, &mut client, Command::Trash { id }, &words)
+}
+
+pub(crate) fn restore(common: &Common, flags: &args::Id) -> Result<()> {
+    let mut client = connect::engine(common)?;
+    let id = resolve(&mut client, &flags.id)?;
+    done(common, &mut client, Command::Restore { id }, "Out of the trash.")
+}
+
+/// Asks for something that is only done or not.
+pub(crate) fn done(common: &Common, client: &mut Client, command: Command, words: &str) -> Result<()> {
+    let reply = connect::ask(client, command, drop)?;
+    let Reply::Done = reply else { return connect::surprised(&reply) };
+    if common.json { words::print_json(&serde_json::json!({ "done": true })) } else { words::print(words) }
+}
+
+pub(crate) fn usage(common: &Common) -> Result<()> {
+    let reply = connect::tell(common, Command::Usage)?;
+    let Reply::Usage(usage) = reply else { return connect::surprised(&reply) };
+    if common.json {
+        return words::print_json(&usage);
+    }
+    let line = |what: &str, count: u32, bytes| format!("{what:<12} {count:>6}  {:>9}", words::bytes(bytes));
+    words::print(&line("recordings", usage.recordings, usage.bytes))?;
+    words::print(&line("in the trash", usage.trashed, usage.trashed_bytes))?;
+    let (free, reserve) = (words::bytes(usage.free), words::bytes(usage.reserve));
+    words::print(&format!("free                 {free:>9}, of which recordings leave {reserve} alone"))
 }
 
 /// `last` stands for the newest recording.

@@ -7,10 +7,12 @@ mod args;
 mod config;
 mod connect;
 mod devices;
+mod diagnose;
 mod engine_process;
 mod export;
 mod layout;
 mod library;
+mod mark;
 mod record;
 mod session;
 mod show;
@@ -34,6 +36,13 @@ fn main() -> ExitCode {
         Verb::List(flags) => library::list(&args.common, flags),
         Verb::Show(flags) => show::run(&args.common, flags),
         Verb::Verify(flags) => library::verify(&args.common, flags),
+        Verb::Rename(flags) => library::rename(&args.common, flags),
+        Verb::Trash(flags) => library::trash(&args.common, flags),
+        Verb::Restore(flags) => library::restore(&args.common, flags),
+        Verb::Mark(flags) => mark::add(&args.common, flags),
+        Verb::Unmark(flags) => mark::remove(&args.common, flags),
+        Verb::Usage => library::usage(&args.common),
+        Verb::Diagnose(flags) => diagnose::run(&args.common, flags),
         Verb::Delete(flags) => library::delete(&args.common, flags),
         Verb::Config(flags) => config::run(&args.common, flags),
         Verb::Export(flags) => export::run(&args.common, flags),

@@ -40,12 +40,18 @@ fn print(details: &Details) {
             );
         }
     }
+    if let Some(since) = line.trashed_at {
+        println!("trash      since {}", words::date(since));
+    }
     for (key, value) in &details.metadata {
         println!("{key:<10} {value}");
     }
     for track in &details.tracks {
         let size = words::bytes(track.bytes);
         println!("{:<10} {} chunks, {size}, {}, {}", track.track, track.chunks, track.codec, track.label);
+    }
+    for mark in &details.marks {
+        println!("mark       at {:.3} s  {}", mark.at_ms as f64 / 1e3, mark.label);
     }
     for gap in &details.gaps {
         println!("{}", describe(gap));

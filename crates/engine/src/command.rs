@@ -315,6 +315,12 @@ pub enum Command {
     },
     /// What the library takes. Answer: [`Reply::Usage`].
     Usage,
+    /// Writes what helps to find a fault into a file: versions, settings, kinds of devices, sizes, what the engine said.
+    /// Nothing that was recorded, no titles, no secrets. Answer: [`Reply::Done`].
+    Diagnose {
+        /// Where to, absolute; a text.
+        output: PathBuf,
+    },
     /// Deletes it for good. Answer: [`Reply::Deleted`].
     Delete {
         /// Id of a recording or session, or the beginning of one.

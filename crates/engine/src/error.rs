@@ -23,6 +23,12 @@ pub enum EngineError {
     /// A plan without any source.
     #[error("nothing to record: every source is switched off or missing")]
     NoSource,
+    /// A still of a recording without pictures.
+    #[error("there are no pictures in this recording")]
+    NoPictures,
+    /// A waveform of a recording without sound.
+    #[error("there is no sound in this recording")]
+    NoSound,
     /// The engine is ending.
     #[error("the engine is ending; try again")]
     Ending,
@@ -72,6 +78,8 @@ impl EngineError {
             Self::NotRecording => "not_recording",
             Self::Invalid(_) => "invalid",
             Self::NoSource => "no_source",
+            Self::NoPictures => "no_pictures",
+            Self::NoSound => "no_sound",
             Self::Ending => "ending",
             Self::Protocol { .. } => "protocol",
             Self::Capture(_) => "capture",
@@ -79,6 +87,11 @@ impl EngineError {
             Self::Store(StoreError::NotFound { .. }) => "not_found",
             Self::Store(StoreError::DiskFull { .. }) => "disk_full",
             Self::Store(StoreError::InUse { .. }) => "in_use",
+            Self::Store(StoreError::Ambiguous { .. }) => "ambiguous",
+            Self::Store(StoreError::Damaged { .. }) => "damaged",
+            Self::Store(StoreError::Missing { .. }) => "missing",
+            Self::Store(StoreError::Live { .. }) => "live",
+            Self::Store(StoreError::TooLong { .. } | StoreError::TooMany { .. }) => "invalid",
             Self::Store(_) => "store",
             Self::Export(ExportError::NeedsEncoding) => "needs_encoding",
             Self::Export(_) => "export",

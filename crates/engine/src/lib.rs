@@ -4,8 +4,10 @@
 //! `compose`, `media` and `capture`. Tested beside the code where it is pure, and end to end in `tests/`.
 
 mod cadence;
+mod care;
 mod clock;
 pub mod command;
+mod diagnose;
 mod error;
 mod input;
 pub mod layout;
@@ -35,9 +37,11 @@ pub use store::Recovered;
 pub use subscription::Subscription;
 pub use watch::{Alarm, AlarmKind};
 
-use crate::clock::SleepWatch;
+use crate::{care::Care, clock::SleepWatch};
 use command::{Command, Event, Reply};
 use crossbeam_channel::{Sender, bounded, unbounded};
+use library::{Description, Instant as Marked, Stills, Waveforms};
+use model::{SessionId, Timestamp};
 use run::{Input, Loop};
 use std::{
     ops::ControlFlow,
@@ -61,6 +65,8 @@ pub fn detach() {
 pub struct Engine {
     inputs: Sender<Input>,
     store: ChunkStore,
+    stills: Arc<Stills>,
+    waveforms: Arc<Waveforms>,
     connections: Arc<AtomicUsize>,
     answering: Arc<AtomicUsize>,
 }
@@ -68,6 +74,7 @@ pub struct Engine {
 /// The engine's loop, to be waited for.
 pub struct Running {
     thread: JoinHandle<()>,
+    care: Care,
     answering: Arc<AtomicUsize>,
 }
 
@@ -88,9 +95,17 @@ impl Engine {
             .spawn(move || run.run())
             .map_err(|cause| EngineError::System { operation: "starting the engine's thread", cause })?;
         let answering = Arc::new(AtomicUsize::new(0));
-        library::clean_exports(&store);
-        let engine = Self { inputs, store, connections, answering: Arc::clone(&answering) };
-        Ok((engine, Running { thread, answering }, recovered))
+        library::export::clean(&store);
+        let care = Care::begin(store.clone(), inputs.clone())?;
+        let engine = Self {
+            inputs,
+            store,
+            stills: Arc::default(),
+            waveforms: Arc::default(),
+            connections,
+            answering: Arc::clone(&answering),
+        };
+        Ok((engine, Running { thread, care, answering }, recovered))
     }
 
     /// Does what is asked, and says what came of it. Progress goes to `hear`, which says whether to go on.
@@ -104,13 +119,60 @@ impl Engine {
             Command::Show { id } => library::show(&self.store, &id),
             Command::Verify { id } => library::verify(&self.store, &id),
             Command::Delete { id } => library::delete(&self.store, &id),
-            Command::Export(plan) => library::export(&self.store, &plan, hear),
+            Command::Describe { id, title, description, metadata } => {
+                self.describe(&id, Description { title, description, metadata })
+            }
+            Command::Trash { id } => library::trash(&self.store, &id),
+            Command::Restore { id } => library::restore(&self.store, &id),
+            Command::Mark { id, at_ms, label } => self.mark(id.as_deref(), at_ms, label),
+            Command::Unmark { id, at_ms } => library::unmark(&self.store, &id, at_ms),
+            Command::Film { id } => library::film::film(&self.store, &id),
+            Command::Init { session, track, hash } => {
+                library::film::init(&self.store, session, &track, &hash)
+            }
+            Command::Chunk { session, track, index } => {
+                library::film::chunk(&self.store, session, track, index)
+            }
+            Command::Still { id, at_ms, width } => self.stills.still(&self.store, &id, at_ms, width),
+            Command::Waveform { id, spans } => self.waveforms.waveform(&self.store, &id, spans),
+            Command::Usage => library::usage(&self.store),
+            Command::Diagnose { output } => diagnose::diagnose(&self.store, &output),
+            Command::Export(plan) => library::export::export(&self.store, &plan, hear),
             Command::Devices { synthetic } => Ok(Reply::Devices(sources::devices(synthetic)?)),
             Command::Permissions => Ok(Reply::Permissions(sources::permissions())),
             Command::Environment => Ok(Reply::Environment(command::environment())),
             Command::Subscribe => Ok(Reply::Done),
             other => self.ask_loop(other),
         }
+    }
+
+    fn describe(&self, id: &str, said: Description) -> Result<Reply, EngineError> {
+        let (session, title) = library::change(&self.store, id, said)?;
+        self.inputs.send(Input::Titled(session, title)).map_err(|_| EngineError::Ending)?;
+        Ok(Reply::Done)
+    }
+
+    fn mark(&self, id: Option<&str>, at_ms: Option<u64>, label: String) -> Result<Reply, EngineError> {
+        let running = self.running()?;
+        let session = match id {
+            Some(id) => library::find(&self.store, id)?,
+            None => running.ok_or(EngineError::NotRecording)?.0,
+        };
+        let at = match (at_ms, running) {
+            (Some(at), _) => Marked::Played(Duration::from_millis(at)),
+            (None, Some((running, now))) if running == session => Marked::Session(now),
+            (None, _) => {
+                return Err(EngineError::Invalid("that is not being recorded: say which instant".into()));
+            }
+        };
+        library::mark(&self.store, session, &at, label)
+    }
+
+    /// The running session, and how far it is.
+    fn running(&self) -> Result<Option<(SessionId, Timestamp)>, EngineError> {
+        let (answer, answered) = bounded(1);
+        self.inputs.send(Input::Now(answer)).map_err(|_| EngineError::Ending)?;
+        answered.recv().map_err(|_| EngineError::Ending)
     }
 
     fn ask_loop(&self, command: Command) -> Result<Reply, EngineError> {
@@ -142,6 +204,7 @@ impl Running {
         if self.thread.join().is_err() {
             tracing::error!("the engine's loop panicked; the next start recovers what is there");
         }
+        self.care.end();
         let patience = Instant::now() + Duration::from_secs(1);
         while self.answering.load(Ordering::Acquire) > 0 && Instant::now() < patience {
             thread::sleep(Duration::from_millis(5));

@@ -1,92 +1,146 @@
 //! What can be asked about recordings that are there: plain questions to the store, on the asker's thread.
 
+pub(crate) mod export;
+pub(crate) mod film;
+mod playing;
+mod still;
+mod waveform;
+
+pub(crate) use still::Stills;
+pub(crate) use waveform::Waveforms;
+
 use crate::{
-    clock::wall_clock_before,
-    command::{
-        Arrangement, Details, Event, ExportPlan, Exported, Page, Query, RecordingLine, Reply, TrackDetails,
-        Verified,
-    },
+    clock::utc_now,
+    command::{Details, Mark, Order, Page, Query, RecordingLine, Reply, TrackDetails, Usage, Verified},
     error::EngineError,
     session::millis,
+    settings::Settings,
 };
-use export::{Check, Container, Encode, Pace, Picture, Plan, Progress, VideoCodec};
-use model::{CodecConfig, LayoutChange, Manifest, SessionId, Size, Span, Timestamp, TrackManifest};
-use std::{ops::ControlFlow, time::Duration};
-use store::{ChunkStore, Damage, SessionSummary, StoreError};
+use model::{CodecConfig, SessionId, SessionState, Timestamp, TrackInfo};
+use playing::Playing;
+use std::{collections::BTreeMap, time::Duration};
+use store::{ChunkOutline, ChunkStore, Damage, Found, ListOrder, Search, SessionSummary, StoreError};
 
-/// The folder within the data folder in which exports that take encoding keep their work, and how long.
-const EXPORTS: &str = "exports";
-const EXPORTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Recordings that one page of the list can have.
+const PAGE_MAX: u32 = 500;
 
-/// A page of the library, newest first.
+/// What people say about a recording; nothing where they leave it as it is.
+pub(crate) struct Description {
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) metadata: Option<BTreeMap<String, String>>,
+}
+
+/// A page of the library.
 pub(crate) fn list(store: &ChunkStore, query: &Query) -> Result<Reply, EngineError> {
-    let sessions = store.sessions(None, query.offset.saturating_add(query.limit) as usize)?;
-    let recordings: Vec<_> = sessions.iter().skip(query.offset as usize).map(line).collect();
-    let bytes = recordings.iter().map(|line| line.bytes).sum();
-    Ok(Reply::Recordings(Page { total: sessions.len() as u32, bytes, recordings }))
+    if !(1..=PAGE_MAX).contains(&query.limit) {
+        let limit = query.limit;
+        return Err(EngineError::Invalid(format!("a page has 1 to {PAGE_MAX} recordings, not {limit}")));
+    }
+    let found = store.search(&Search {
+        text: query.text.clone(),
+        order: match query.order {
+            Order::Newest => ListOrder::Newest,
+            Order::Oldest => ListOrder::Oldest,
+            Order::Longest => ListOrder::Longest,
+            Order::Largest => ListOrder::Largest,
+            Order::Title => ListOrder::Title,
+        },
+        trashed: query.trashed,
+        offset: query.offset,
+        limit: query.limit,
+    })?;
+    Ok(Reply::Recordings(Page {
+        total: count(found.total),
+        bytes: found.bytes,
+        recordings: found.sessions.iter().map(line).collect(),
+    }))
+}
+
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// What the library takes, and what is left.
+pub(crate) fn usage(store: &ChunkStore) -> Result<Reply, EngineError> {
+    let sums = |trashed| store.search(&Search { trashed, ..Search::default() });
+    let (kept, trash): (Found, Found) = (sums(false)?, sums(true)?);
+    let (settings, _) = Settings::new(store.settings()?);
+    Ok(Reply::Usage(Usage {
+        recordings: count(kept.total),
+        bytes: kept.bytes,
+        trashed: count(trash.total),
+        trashed_bytes: trash.bytes,
+        free: store.free_space()?,
+        reserve: settings.disk_reserve(),
+    }))
 }
 
 /// The session that an id, or the beginning of one, means. Of a recording's sessions it is the newest.
-fn find(store: &ChunkStore, id: &str) -> Result<SessionId, EngineError> {
+pub(crate) fn find(store: &ChunkStore, id: &str) -> Result<SessionId, EngineError> {
     let found = store.find(id)?;
     found.into_iter().max().ok_or_else(|| StoreError::NotFound { what: format!("recording {id}") }.into())
 }
 
 fn line(summary: &SessionSummary) -> RecordingLine {
     let meta = &summary.meta;
-    let skipped: Duration = meta.session_gaps().map(Span::duration).sum();
     RecordingLine {
         recording: meta.recording,
         session: meta.id,
         title: meta.title.clone(),
         started_at: meta.started_at.0,
-        duration_ms: millis(summary.span.duration().saturating_sub(skipped)),
+        duration_ms: millis(summary.played()),
         bytes: summary.bytes,
         state: meta.state,
         lost_ms: meta.lost.map(millis),
         has_pictures: meta.tracks.iter().any(|track| track.kind.is_picture()),
-        trashed_at: None,
+        trashed_at: meta.trashed_at.map(|at| at.0),
     }
 }
 
 pub(crate) fn show(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
     let session = find(store, id)?;
-    let manifest = store.manifest(session)?;
-    let meta = &manifest.meta;
-    let line = line(&store.session(session)?);
-    let tracks =
-        manifest.tracks.iter().map(|track| track_details(store, session, track)).collect::<Result<_, _>>()?;
+    let chunks = store.outlines(session)?;
+    let summary = store.session(session)?;
+    let meta = &summary.meta;
+    let playing = Playing::of(meta, summary.span);
+    let mark = |mark: &model::Mark| Mark {
+        at_ms: millis(playing.played_from_session(mark.at)),
+        label: mark.label.clone(),
+    };
+    let tracks = meta.tracks.iter().map(|track| track_details(store, session, track, &chunks));
     Ok(Reply::Details(Box::new(Details {
-        line,
+        line: line(&summary),
         description: meta.description.clone(),
         metadata: meta.metadata.clone(),
         chunk_ms: millis(meta.chunk),
-        tracks,
+        tracks: tracks.collect::<Result<_, _>>()?,
         gaps: meta.gaps.clone(),
         mode: meta.mode,
         check: meta.check.clone(),
-        marks: Vec::new(),
+        marks: meta.marks.iter().map(mark).collect(),
     })))
 }
 
 fn track_details(
     store: &ChunkStore,
     session: SessionId,
-    manifest: &TrackManifest,
+    track: &TrackInfo,
+    chunks: &[ChunkOutline],
 ) -> Result<TrackDetails, EngineError> {
-    let track = &manifest.track;
     let codec = match track.inits.last() {
         Some(newest) => describe(&store.init(session, &track.id, &newest.hash)?.codec),
         None => "nothing written".to_owned(),
     };
+    let chunks = || chunks.iter().filter(|chunk| chunk.id.track == track.id);
     Ok(TrackDetails {
         track: track.id.to_string(),
         kind: track.kind,
         label: track.label.clone(),
         codec,
-        chunks: manifest.chunks.len(),
+        chunks: chunks().count(),
         inits: track.inits.len(),
-        bytes: manifest.chunks.iter().map(|chunk| chunk.size).sum(),
+        bytes: chunks().map(|chunk| chunk.size).sum(),
     })
 }
 
@@ -126,131 +180,99 @@ pub(crate) fn verify(store: &ChunkStore, id: &str) -> Result<Reply, EngineError>
     }))
 }
 
-pub(crate) fn delete(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
-    let session = find(store, id)?;
-    Ok(Reply::Deleted { bytes: store.delete(session)? })
-}
-
-/// Removes the work of exports that nobody came back for.
-pub(crate) fn clean_exports(store: &ChunkStore) {
-    match export::clean(&store.dir().join(EXPORTS), wall_clock_before(EXPORTS_KEPT)) {
-        Ok(0) => {}
-        Ok(removed) => tracing::info!(removed, "removed exports that nobody came back for"),
-        Err(error) => tracing::warn!(%error, "cannot remove exports that nobody came back for"),
-    }
-}
-
-/// Makes a file. `hear` gets the progress, and says whether anybody still waits for the file.
-pub(crate) fn export(
+/// Changes what people say about a recording; gives its session and the title that it has now.
+pub(crate) fn change(
     store: &ChunkStore,
-    wanted: &ExportPlan,
-    hear: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    id: &str,
+    said: Description,
+) -> Result<(SessionId, String), EngineError> {
+    let session = find(store, id)?;
+    let summary = store.update(session, |details| {
+        let Description { title, description, metadata } = said;
+        details.title = title.unwrap_or_else(|| std::mem::take(&mut details.title));
+        details.description = description.unwrap_or_else(|| std::mem::take(&mut details.description));
+        details.metadata = metadata.unwrap_or_else(|| std::mem::take(&mut details.metadata));
+    })?;
+    Ok((session, summary.meta.title))
+}
+
+pub(crate) fn trash(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
+    let now = utc_now();
+    // What lies there already has lain there since it came.
+    store.update(find(store, id)?, |details| details.trashed_at = details.trashed_at.or(Some(now)))?;
+    Ok(Reply::Done)
+}
+
+pub(crate) fn restore(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
+    store.update(find(store, id)?, |details| details.trashed_at = None)?;
+    Ok(Reply::Done)
+}
+
+/// An instant to be marked.
+pub(crate) enum Instant {
+    /// In session time.
+    Session(Timestamp),
+    /// In playing time.
+    Played(Duration),
+}
+
+/// Marks an instant, or gives the mark that is there another label.
+pub(crate) fn mark(
+    store: &ChunkStore,
+    session: SessionId,
+    at: &Instant,
+    label: String,
 ) -> Result<Reply, EngineError> {
-    let session = find(store, &wanted.id)?;
-    let manifest = store.manifest(session)?;
-    let plan = plan(wanted, &manifest)?;
-    let mut told = None;
-    let mut progress = |made: Progress| {
-        let share = made.done as f32 / made.total.max(1) as f32;
-        // People see a tenth of a percent at best.
-        let step = Some((share * 1000.0) as u32);
-        if told == step {
-            return ControlFlow::Continue(());
+    let summary = store.session(session)?;
+    let playing = Playing::of(&summary.meta, summary.span);
+    let at = match *at {
+        Instant::Session(at) => at,
+        Instant::Played(at) if at > summary.played() && summary.meta.state != SessionState::Recording => {
+            let seconds = summary.played().as_secs_f64();
+            return Err(EngineError::Invalid(format!("it plays no longer than {seconds:.3} s")));
         }
-        told = step;
-        hear(Event::Progress { output: wanted.output.clone(), share })
+        Instant::Played(at) => playing.session_from_played(at),
     };
-    let made =
-        export::export(store, &manifest, &plan, &store.dir().join(EXPORTS), &wanted.output, &mut progress)?;
-    Ok(Reply::Exported(Exported {
-        output: wanted.output.clone(),
-        bytes: made.bytes,
-        duration_ms: millis(made.duration),
-        skipped: made.skipped.iter().map(ToString::to_string).collect(),
-    }))
+    store.update(session, |details| {
+        details.marks.retain(|mark| !is_same(&playing, mark.at, at));
+        details.marks.push(model::Mark { at, label });
+    })?;
+    Ok(Reply::Done)
 }
 
-fn plan(wanted: &ExportPlan, manifest: &Manifest) -> Result<Plan, EngineError> {
-    let container = match wanted.output.extension().and_then(|ending| ending.to_str()) {
-        Some("mp4") => Container::Mp4,
-        Some("m4a") => Container::M4a,
-        Some("webm") => Container::Webm,
-        Some("gif") => Container::Gif,
-        _ => {
-            let name = wanted.output.display();
-            let why = format!("{name}: the file's name must end in .mp4, .m4a, .webm or .gif");
-            return Err(EngineError::Invalid(why));
-        }
-    };
-    let video = match wanted.codec.as_deref() {
-        None => None,
-        Some("h264") => Some(VideoCodec::H264),
-        Some("vp9") => Some(VideoCodec::Vp9),
-        Some("av1") => Some(VideoCodec::Av1),
-        Some(other) => {
-            return Err(EngineError::Invalid(format!("{other:?} is not one of h264, vp9, av1")));
-        }
-    };
-    Ok(Plan {
-        cut: cut(wanted, manifest)?,
-        picture: picture(wanted, manifest)?,
-        video,
-        crf: wanted.crf,
-        size: wanted.size.map(|[width, height]| Size::new(width, height)),
-        pace: match (wanted.fps, wanted.constant_rate) {
-            (None, false) => Pace::AsRecorded,
-            (Some(fps), false) => Pace::AtMost(fps),
-            (fps, true) => Pace::Constant(fps.unwrap_or(30)),
-        },
-        check: Check::Hash,
-        encode: if wanted.no_encode { Encode::Never } else { Encode::AsNeeded },
-        ..Plan::new(container)
-    })
+pub(crate) fn unmark(store: &ChunkStore, id: &str, at_ms: u64) -> Result<Reply, EngineError> {
+    let session = find(store, id)?;
+    let summary = store.session(session)?;
+    let playing = Playing::of(&summary.meta, summary.span);
+    let at = playing.session_from_played(Duration::from_millis(at_ms));
+    if !summary.meta.marks.iter().any(|mark| is_same(&playing, mark.at, at)) {
+        let what = format!("mark at {:.3} s", Duration::from_millis(at_ms).as_secs_f64());
+        return Err(StoreError::NotFound { what }.into());
+    }
+    store.update(session, |details| details.marks.retain(|mark| !is_same(&playing, mark.at, at)))?;
+    Ok(Reply::Done)
 }
 
-fn picture(wanted: &ExportPlan, manifest: &Manifest) -> Result<Picture, EngineError> {
-    match (&wanted.track, &wanted.composition) {
-        (None, None) => Ok(Picture::AsRecorded),
-        (Some(track), None) => {
-            let id = track.parse().map_err(|error| EngineError::Invalid(format!("{error}")))?;
-            Ok(Picture::Track(id))
-        }
-        (None, Some(arranged)) => {
-            let change = |arranged: &Arrangement| LayoutChange {
-                at: session_from_played(manifest, arranged.t),
-                layout: arranged.layout.checked(),
-            };
-            Ok(Picture::Composition(arranged.iter().map(change).collect()))
-        }
-        (Some(_), Some(_)) => {
-            Err(EngineError::Invalid("one track is no composition: choose one of both".into()))
-        }
-    }
+/// Whether two instants are the same to people, who count milliseconds as they play.
+fn is_same(playing: &Playing, one: Timestamp, other: Timestamp) -> bool {
+    let played = |at| playing.played_from_session(at).as_millis();
+    played(one) == played(other)
 }
 
-/// The asked range of playing time as a span of session time.
-fn cut(plan: &ExportPlan, manifest: &Manifest) -> Result<Option<Span>, EngineError> {
-    if plan.from_ms.is_none() && plan.to_ms.is_none() {
-        return Ok(None);
-    }
-    let all = manifest.span();
-    let at = |ms: Option<u64>, other: Timestamp| ms.map_or(other, |ms| session_from_played(manifest, ms));
-    let span = Span::new(at(plan.from_ms, all.start), at(plan.to_ms, all.end).min(all.end));
-    if span.duration().is_zero() {
-        return Err(EngineError::Invalid("there is nothing between these two times".into()));
-    }
-    Ok(Some(span))
+pub(crate) fn delete(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
+    Ok(Reply::Deleted { bytes: delete_session(store, find(store, id)?)? })
 }
 
-/// People count in time as it plays: what is left out on all tracks does not count.
-fn session_from_played(manifest: &Manifest, played_ms: u64) -> Timestamp {
-    let mut at = manifest.span().start + Duration::from_millis(played_ms);
-    let mut gaps: Vec<Span> = manifest.meta.session_gaps().collect();
-    gaps.sort_by_key(|gap| gap.start);
-    for gap in gaps {
-        if gap.start <= at {
-            at = at + gap.duration();
-        }
+/// Deletes a session with all that was made of it.
+pub(crate) fn delete_session(store: &ChunkStore, session: SessionId) -> Result<u64, EngineError> {
+    let bytes = store.delete(session)?;
+    waveform::forget(store, session);
+    Ok(bytes)
+}
+
+/// Removes what was made of recordings that are gone.
+pub(crate) fn tidy(store: &ChunkStore) {
+    if let Err(error) = waveform::tidy(store) {
+        tracing::warn!(%error, "cannot tidy the cache");
     }
-    at
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 use capture::SourceEvent;
 use crossbeam_channel::{Receiver, Sender, never, select};
-use model::{Annotation, Gap, Layout, Manifest, Size, Timestamp, TrackId};
+use model::{Annotation, Gap, Layout, Manifest, SessionId, Size, Timestamp, TrackId};
 use std::{
     collections::HashMap,
     sync::{
@@ -65,6 +65,12 @@ pub(crate) enum Input {
         message: String,
     },
     Finalized(Box<Result<Manifest, StoreError>>),
+    /// Somebody asks which session runs, and how far it is.
+    Now(Sender<Option<(SessionId, Timestamp)>>),
+    /// A session has this title now.
+    Titled(SessionId, String),
+    /// The care for the library has deleted something; for people.
+    Cared(String),
 }
 
 /// Somebody who waits for an answer.
@@ -166,6 +172,9 @@ impl Loop {
     fn handle(&mut self, input: Input) {
         self.active_at = Instant::now();
         match input {
+            Input::Now(answer) => drop(answer.send(self.session.as_ref().map(Session::instant))),
+            Input::Titled(session, title) => self.titled(session, title),
+            Input::Cared(message) => self.tell("deleted", None, message),
             Input::Command(command, waiting) => self.command(command, waiting),
             Input::Subscribe(waiting) => drop(waiting.send(self.listeners.subscribe())),
             Input::Begun(outcome) => self.begun(*outcome),
@@ -395,8 +404,21 @@ impl Loop {
         }
     }
 
+    fn titled(&mut self, session: SessionId, title: String) {
+        if let Some(running) = self.session.as_mut().filter(|running| running.meta.id == session) {
+            running.meta.title = title;
+            self.publish_snapshot();
+        }
+    }
+
+    /// A log is sent to strangers, so no source is named in it: its track is enough.
     fn notice(&mut self, code: &str, track: Option<&TrackId>, message: String) {
-        tracing::warn!(code, track = track.map(TrackId::as_str), "{message}");
+        let said = if code.starts_with("source_") { "" } else { &message };
+        tracing::warn!(code, track = track.map(TrackId::as_str), "{said}");
+        self.tell(code, track, message);
+    }
+
+    fn tell(&mut self, code: &str, track: Option<&TrackId>, message: String) {
         self.listeners.publish(&Event::Notice {
             code: code.to_owned(),
             track: track.map(ToString::to_string),
@@ -429,7 +451,7 @@ impl Loop {
     }
 
     fn alarm(&mut self, Change { alarm, raised }: Change) {
-        tracing::warn!(kind = ?alarm.kind, track = %alarm.track, raised, "{}", alarm.message);
+        tracing::warn!(kind = ?alarm.kind, track = %alarm.track, raised, "alarm");
         self.listeners.publish(&Event::Alarm { alarm, raised });
     }
 

@@ -124,6 +124,11 @@ impl Session {
         self.time.now()
     }
 
+    /// Which session it is and how far: no farther than a pause that lasts.
+    pub(crate) fn instant(&self) -> (SessionId, Timestamp) {
+        (self.meta.id, self.paused.unwrap_or_else(|| self.now()))
+    }
+
     pub(crate) fn events(&self) -> &crossbeam_channel::Receiver<(TrackId, SourceEvent)> {
         &self.intake.events
     }

@@ -1,10 +1,12 @@
 //! Whole sessions of synthetic sources in this process, for what cannot be done to a machine from outside.
 
+mod library;
+
 use super::*;
 use crate::command::{Activity, Choice, Page, Quality, Query, SessionPlan, Snapshot};
 use model::{
-    Annotation, Drawing, GapReason, InputEvent, InputSample, Inset, Layout, Manifest, Mode, Timestamp,
-    TrackKind,
+    Annotation, Drawing, GapReason, InputEvent, InputSample, Inset, Layout, Manifest, Mode, SessionMeta,
+    Timestamp, TrackKind,
 };
 use std::sync::atomic::AtomicI64;
 
@@ -57,6 +59,30 @@ impl Recorder {
         self.ask(Command::Shutdown).unwrap();
         self.running.wait();
         (summary, manifest, self.data)
+    }
+}
+
+/// What a session is begun with, for tests of what is stored.
+pub(crate) fn meta() -> SessionMeta {
+    SessionMeta {
+        version: SessionMeta::VERSION,
+        id: SessionId(uuid::Uuid::now_v7()),
+        recording: model::RecordingId(uuid::Uuid::now_v7()),
+        title: "Test".into(),
+        description: String::new(),
+        metadata: Default::default(),
+        mode: Mode::Program,
+        retention: model::Retention::KeepAll,
+        started_at: model::UtcTime(1_764_000_000_000),
+        chunk: Duration::from_secs(4),
+        state: model::SessionState::Recording,
+        tracks: Vec::new(),
+        gaps: Vec::new(),
+        lost: None,
+        layouts: Vec::new(),
+        check: None,
+        marks: Vec::new(),
+        trashed_at: None,
     }
 }
 

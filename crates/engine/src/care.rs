@@ -1,0 +1,248 @@
+//! Care for the library: what has lain in the trash long enough, and what is too old or too much, is deleted.
+//!
+//! Owns: the thread that looks after it, soon after the engine has started and each hour. Never deletes what is being
+//! recorded, nor by age or size what no server has verified, unless people said so. Reads no clock but the wall clock,
+//! since people count days.
+
+use crate::{clock::utc_now, error::EngineError, library, run::Input, settings::Settings, threads::spawn};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use model::{SessionId, SessionState, UtcTime};
+use std::{collections::HashSet, thread::JoinHandle, time::Duration};
+use store::{ChunkStore, ListOrder, Search, SessionSummary, StoreError};
+
+/// Whoever has started the engine listens by then, and has its disk for itself until then.
+const FIRST: Duration = Duration::from_secs(5);
+const BETWEEN: Duration = Duration::from_secs(3600);
+/// As many are read at once.
+const PAGE: u32 = 100;
+/// More titles than that are not said in one notice.
+const NAMED_MAX: usize = 3;
+
+/// Looks after the library until it is dropped.
+pub(crate) struct Care {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Care {
+    pub(crate) fn begin(store: ChunkStore, inputs: Sender<Input>) -> Result<Self, EngineError> {
+        let (stop, stopped) = bounded(0);
+        let thread = spawn("care", move || run(&store, &inputs, &stopped))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Until it has let go of the library.
+    pub(crate) fn end(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the care for the library panicked");
+        }
+    }
+}
+
+fn run(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>) {
+    let mut wait = FIRST;
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
+        wait = BETWEEN;
+        let told = match look(store, utc_now()) {
+            Ok(told) => told,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look after the library");
+                continue;
+            }
+        };
+        library::tidy(store);
+        for message in told {
+            let _ending = inputs.send(Input::Cared(message));
+        }
+    }
+}
+
+/// Why something is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    Trash,
+    Age,
+    Size,
+}
+
+/// Deletes what is due, and says to people what and why.
+fn look(store: &ChunkStore, now: UtcTime) -> Result<Vec<String>, EngineError> {
+    let (settings, _) = Settings::new(store.settings()?);
+    let mut told = Vec::new();
+    for (why, due) in due(store, &settings, now)? {
+        let mut gone = Vec::new();
+        for summary in due {
+            let session = summary.meta.id;
+            match library::delete_session(store, session) {
+                Ok(bytes) => {
+                    tracing::info!(%session, bytes, ?why, "deleted");
+                    gone.push(summary);
+                }
+                // Somebody was quicker, or records it again by now.
+                Err(EngineError::Store(StoreError::NotFound { .. } | StoreError::Live { .. })) => {}
+                Err(error) => tracing::warn!(%session, %error, "cannot delete what is due"),
+            }
+        }
+        if !gone.is_empty() {
+            told.push(say(why, &gone));
+        }
+    }
+    Ok(told)
+}
+
+/// What is to be deleted, each once, oldest first.
+fn due(
+    store: &ChunkStore,
+    settings: &Settings,
+    now: UtcTime,
+) -> Result<Vec<(Why, Vec<SessionSummary>)>, EngineError> {
+    let before = |age: Duration| now.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+    let all = |trashed| every(store, trashed);
+    let mut trash = all(true)?;
+    trash.sort_by_key(|summary| summary.meta.trashed_at);
+    let overdue = |summary: &SessionSummary| {
+        let since = summary.meta.trashed_at.zip(settings.trash_age());
+        since.is_some_and(|(since, age)| since.0 <= before(age))
+    };
+    let mut due = vec![(Why::Trash, trash.iter().filter(|summary| overdue(summary)).cloned().collect())];
+    if settings.keep_unverified() {
+        return Ok(due);
+    }
+    let kept = all(false)?;
+    if let Some(age) = settings.keep_age() {
+        let old = kept.iter().filter(|summary| summary.meta.started_at.0 <= before(age));
+        due.push((Why::Age, old.cloned().collect()));
+    }
+    if let Some(most) = settings.keep_bytes() {
+        let gone: HashSet<SessionId> =
+            due.iter().flat_map(|(_, due)| due).map(|summary| summary.meta.id).collect();
+        let left: Vec<_> =
+            trash.into_iter().chain(kept).filter(|summary| !gone.contains(&summary.meta.id)).collect();
+        let mut bytes: u64 = left.iter().map(|summary| summary.bytes).sum();
+        let too_much = left.into_iter().take_while(|summary| {
+            let is_over = bytes > most;
+            bytes = bytes.saturating_sub(summary.bytes);
+            is_over
+        });
+        due.push((Why::Size, too_much.collect()));
+    }
+    Ok(due)
+}
+
+/// All recordings that have ended, oldest first.
+fn every(store: &ChunkStore, trashed: bool) -> Result<Vec<SessionSummary>, StoreError> {
+    let mut all = Vec::new();
+    loop {
+        let offset = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        let search = Search { trashed, order: ListOrder::Oldest, offset, limit: PAGE, ..Search::default() };
+        let page = store.search(&search)?.sessions;
+        if page.is_empty() {
+            break;
+        }
+        all.extend(page);
+    }
+    all.retain(|summary| summary.meta.state != SessionState::Recording);
+    Ok(all)
+}
+
+fn say(why: Why, gone: &[SessionSummary]) -> String {
+    let why = match why {
+        Why::Trash => "had been in the trash for as long as trash-keep says",
+        Why::Age => "was older than keep-days allows",
+        Why::Size => "was the oldest, and all together took more than keep-size allows",
+    };
+    let title = |summary: &SessionSummary| match summary.meta.title.as_str() {
+        "" => "Untitled".to_owned(),
+        title => format!("\u{201c}{title}\u{201d}"),
+    };
+    let mut names: Vec<_> = gone.iter().take(NAMED_MAX).map(title).collect();
+    if gone.len() > NAMED_MAX {
+        names.push(format!("{} more", gone.len() - NAMED_MAX));
+    }
+    format!("deleted for good, since it {why}: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::meta;
+    use model::SessionMeta;
+    use std::sync::Arc;
+    use store::OsFs;
+    use uuid::Uuid;
+
+    const DAY: i64 = 86_400_000;
+    const NOW: UtcTime = UtcTime(1_764_000_000_000);
+
+    fn id(number: u32) -> SessionId {
+        SessionId(Uuid::from_u128(0x0199_a3c4_0000_7000_8000_0000_0000_0000 + u128::from(number)))
+    }
+
+    /// Recordings without a byte, so many days old, some of them so many days in the trash.
+    fn library(days: &[(i64, Option<i64>)]) -> (tempfile::TempDir, ChunkStore) {
+        let folder = tempfile::tempdir().expect("there is room");
+        let (store, _) = ChunkStore::open(Arc::new(OsFs), folder.path()).expect("it opens");
+        for ((age, trashed), number) in days.iter().zip(1..) {
+            let started_at = UtcTime(NOW.0 - age * DAY);
+            let title = format!("no. {number}");
+            let meta = SessionMeta { id: id(number), title, started_at, ..meta() };
+            let mut writer = store.begin(meta).expect("it begins");
+            writer.finalize(SessionState::Finalized).expect("it ends");
+            drop(writer);
+            let since = trashed.map(|days| UtcTime(NOW.0 - days * DAY));
+            store.update(id(number), |details| details.trashed_at = since).expect("it is there");
+        }
+        (folder, store)
+    }
+
+    #[track_caller]
+    fn check(store: &ChunkStore, settings: &[(&str, &str)], expected: &[(Why, &[u32])]) {
+        let (settings, ignored) =
+            Settings::new(settings.iter().map(|(key, value)| ((*key).into(), (*value).into())));
+        assert_eq!(ignored, [""; 0]);
+        let due = due(store, &settings, NOW).expect("it can be asked");
+        let ids = |due: &[SessionSummary]| due.iter().map(|summary| summary.meta.id).collect::<Vec<_>>();
+        let found: Vec<_> = due.iter().map(|(why, due)| (*why, ids(due))).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(why, due)| (*why, due.iter().map(|n| id(*n)).collect())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_trash_is_emptied_by_its_own_time_and_all_else_is_kept() {
+        let (_folder, store) = library(&[(400, None), (30, Some(6)), (20, Some(8)), (90, Some(7))]);
+        check(&store, &[], &[(Why::Trash, &[3, 4])]);
+        check(&store, &[("trash-keep", "off")], &[(Why::Trash, &[])]);
+        let wishes = [("keep-days", "1"), ("keep-size", "1B")];
+        check(&store, &wishes, &[(Why::Trash, &[3, 4])]);
+    }
+
+    #[test]
+    fn age_and_size_delete_the_oldest_where_people_said_so() {
+        let (_folder, store) = library(&[(400, None), (30, Some(6)), (29, None), (31, None)]);
+        let unverified = ("keep-unverified", "off");
+        check(&store, &[unverified, ("keep-days", "30")], &[(Why::Trash, &[]), (Why::Age, &[1, 4])]);
+        check(&store, &[unverified], &[(Why::Trash, &[])]);
+        // Nothing takes a byte, so nothing is too much.
+        check(&store, &[unverified, ("keep-size", "0")], &[(Why::Trash, &[]), (Why::Size, &[])]);
+    }
+
+    #[test]
+    fn what_was_due_is_gone_and_told_and_what_is_recorded_stays() {
+        let (_folder, store) = library(&[(30, Some(8)), (20, Some(9)), (10, None)]);
+        let live = store.begin(SessionMeta { id: id(9), started_at: UtcTime(0), ..meta() }).unwrap();
+        store.set_setting("keep-unverified", Some("off")).unwrap();
+        store.set_setting("keep-days", Some("15")).unwrap();
+        let told = look(&store, NOW).unwrap();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].contains("no. 2") && told[0].contains("no. 1") && told[0].contains("trash"),
+            "{told:?}"
+        );
+        let left: Vec<_> = store.sessions(None, 9).unwrap().iter().map(|summary| summary.meta.id).collect();
+        assert_eq!(left, [id(9), id(3)]);
+        assert_eq!(look(&store, NOW).unwrap(), [""; 0]);
+        drop(live);
+    }
+}
