@@ -4,21 +4,23 @@ import type { Setting } from "../bindings";
 
 export type GroupName = "picture" | "sources" | "camera" | "pointer" | "start" | "storage" | "other";
 
-/** Settings that are no choice, but a memory of the engine's. */
-export const hidden = new Set(["screen-token"]);
+/** Settings that are a memory, or have a place of their own in the window. */
+export const hidden = new Set(["screen-token", "theme", "language", "library-view", "first-run"]);
+/** Settings that are keys, which are shown beside whether they work. */
+export const isHotkey = (key: string) => key.startsWith("hotkey-");
 
 const known: Record<Exclude<GroupName, "other">, string[]> = {
   picture: ["preset", "fps", "mode"],
   sources: ["screen", "camera", "camera-format", "mic", "system-audio"],
   camera: ["camera-shown", "camera-place", "camera-size", "camera-shape", "camera-mirror", "camera-border", "camera-opacity"],
   pointer: ["pointer-shown", "pointer-size", "pointer-hide", "pointer-ripple", "keys", "keys-shown"],
-  start: ["countdown", "autostart", "idle-exit"],
-  storage: ["trash-keep", "keep-days", "keep-bytes", "disk-warning", "disk-reserve", "chunk"],
+  start: ["countdown", "autostart", "close-to-tray", "notifications", "idle-exit"],
+  storage: ["trash-keep", "keep-days", "keep-size", "keep-unverified", "disk-warning", "disk-reserve", "chunk"],
 };
 
 /** Every setting in one group, in the order in which people look for them; what is new comes last, under `other`. */
 export function grouped(settings: Setting[]): [GroupName, Setting[]][] {
-  const by = new Map(settings.filter(({ key }) => !hidden.has(key)).map((setting) => [setting.key, setting]));
+  const by = new Map(settings.filter(({ key }) => !hidden.has(key) && !isHotkey(key)).map((setting) => [setting.key, setting]));
   const groups = Object.entries(known).map(([name, keys]): [GroupName, Setting[]] => {
     const found = keys.flatMap((key) => by.get(key) ?? []);
     keys.forEach((key) => by.delete(key));

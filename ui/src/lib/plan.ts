@@ -1,6 +1,6 @@
 // The plan of the next session, as the settings in force make it. Pure.
 
-import type { Choice, Device, Layout, Mode, Quality, SessionPlan } from "../bindings";
+import type { Choice, Device, Mode, Quality, SessionPlan } from "../bindings";
 
 export type Values = Record<string, string>;
 /** The four sources that a session may have, by the setting that remembers each. */
@@ -47,8 +47,8 @@ export function sizeInBytes(text: string): number | null {
 /** What people say about one recording, besides the settings. */
 export type Said = { title: string; description: string; metadata: Record<string, string> };
 
-/** The plan. Synthetic sources are for tests and are asked for by their ids like all others. */
-export function planFrom(values: Values, layout: Layout | null, said: Said): SessionPlan {
+/** The plan. Its layout is as the settings have it. Synthetic sources are asked for by their ids like all others. */
+export function planFrom(values: Values, said: Said): SessionPlan {
   const format = values["camera-format"];
   return {
     ...said,
@@ -58,7 +58,7 @@ export function planFrom(values: Values, layout: Layout | null, said: Said): Ses
     microphone: choiceFrom(values["mic"]),
     system_audio: choiceFrom(values["system-audio"] ?? "off"),
     mode: (values["mode"] as Mode | undefined) ?? "program",
-    layout,
+    layout: null,
     keys: values["keys"] === "on",
     quality: presets[values["preset"] ?? "720p"] ?? presets["720p"]!,
     fps: Number(values["fps"] ?? 30),

@@ -4,7 +4,7 @@ import type { ExportPlan } from "../bindings";
 import { answer, cancelExport, problemOf, reveal } from "../engine";
 import { baseName } from "../lib/names";
 import * as format from "../lib/time";
-import { language, say } from "../words/index.svelte";
+import { locale, say } from "../words/index.svelte";
 import { live } from "./live.svelte";
 import { toasts } from "./toasts.svelte";
 
@@ -24,8 +24,8 @@ class Exports {
     try {
       const made = await answer({ export: plan }, "exported");
       const w = say().export;
-      toasts.say(w.done(name, format.bytes(made.bytes, language())), [{ label: w.reveal, run: () => void reveal(output) }]);
-      if (made.skipped.length) toasts.warn(w.skipped(format.count(made.skipped.length, language())));
+      toasts.say(w.done(name, format.bytes(made.bytes, locale())), [{ label: w.reveal, run: () => void reveal(output) }]);
+      if (made.skipped.length) toasts.warn(w.skipped(format.count(made.skipped.length, locale())));
       return true;
     } catch (thrown) {
       if (this.cancelled.delete(output)) toasts.say(say().export.cancelled);

@@ -4,7 +4,7 @@ import type { Order, Page, Query, RecordingLine, Verified } from "../bindings";
 import { answer, ask, problemOf } from "../engine";
 import { pageSize, pagesFor } from "../lib/shelf";
 import * as format from "../lib/time";
-import { language, say } from "../words/index.svelte";
+import { locale, say } from "../words/index.svelte";
 import { toasts } from "./toasts.svelte";
 
 /** What reading everything again found, for as long as the window is open. */
@@ -79,7 +79,7 @@ export class Library {
   async delete(line: RecordingLine): Promise<void> {
     try {
       const { bytes } = await answer({ delete: { id: line.recording } }, "deleted");
-      toasts.say(say().library.deleted(format.bytes(bytes, language())));
+      toasts.say(say().library.deleted(format.bytes(bytes, locale())));
     } catch (thrown) {
       toasts.warn(problemOf(thrown).message);
     }

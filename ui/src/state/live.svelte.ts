@@ -30,7 +30,7 @@ class Live {
       else if ("notice" in event) this.notice(event.notice);
     });
     await listenState((state) => void this.stands(state));
-    about().then((said) => (this.about = said), () => {});
+    await this.ask();
     await this.refresh();
   }
 
@@ -38,6 +38,11 @@ class Live {
   onFinished(tell: Finished): () => void {
     this.finished.add(tell);
     return () => this.finished.delete(tell);
+  }
+
+  /** What the shell says of itself may have changed. */
+  async ask(): Promise<void> {
+    this.about = await about().catch(() => this.about);
   }
 
   /** What could be recorded may have changed. */

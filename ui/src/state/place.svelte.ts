@@ -1,18 +1,18 @@
 // Where in the app one is. The address has it, so that going back works and links can lead anywhere.
 
 export type Place =
-  | { view: "record" }
+  | { view: "record"; draw?: boolean }
   | { view: "library"; trash: boolean }
   | { view: "player"; id: string }
   | { view: "settings" };
 
-/** The place that `#/player/ID` and the like name; the record view for anything else. */
+/** The place that `#/player/ID` and the like name; the record view for anything else. `#/record/draw` begins to draw. */
 export function placeFrom(hash: string): Place {
   const [view, rest] = hash.replace(/^#\/?/, "").split("/", 2);
   if (view === "library") return { view, trash: rest === "trash" };
   if (view === "player" && rest) return { view, id: decodeURIComponent(rest) };
   if (view === "settings") return { view };
-  return { view: "record" };
+  return { view: "record", draw: view === "record" && rest === "draw" };
 }
 
 /** As an address. */
@@ -22,6 +22,8 @@ export function addressOf(place: Place): string {
       return place.trash ? "#/library/trash" : "#/library";
     case "player":
       return `#/player/${encodeURIComponent(place.id)}`;
+    case "record":
+      return place.draw ? "#/record/draw" : "#/record";
     default:
       return `#/${place.view}`;
   }

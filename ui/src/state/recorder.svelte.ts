@@ -6,7 +6,7 @@ import { settingsOf } from "../lib/layout";
 import { newestOnly } from "../lib/loop";
 import { isEmpty, planFrom, type SourceKey } from "../lib/plan";
 import * as format from "../lib/time";
-import { language, say } from "../words/index.svelte";
+import { locale, say } from "../words/index.svelte";
 import { live } from "./live.svelte";
 import { go } from "./place.svelte";
 import { kept, settings } from "./settings.svelte";
@@ -14,8 +14,8 @@ import { toasts } from "./toasts.svelte";
 
 /** Where the engine has no setting for a choice, the window remembers it. */
 const own = { screen: kept<string>("screen", "default"), countdown: kept<string>("countdown", "0") };
-const notes = kept<string>("notes", "{}");
-const description = kept<string>("description", "");
+const notes = kept<string>("next-notes", "{}");
+const description = kept<string>("next-description", "");
 
 class Recorder {
   title = $state("");
@@ -32,7 +32,7 @@ class Recorder {
     ...settings.values,
   });
   readonly plan: SessionPlan = $derived(
-    planFrom(this.values, this.layout, { title: this.title.trim(), description: description.value, metadata: JSON.parse(notes.value) }),
+    planFrom(this.values, { title: this.title.trim(), description: description.value, metadata: JSON.parse(notes.value) }),
   );
   readonly isEmpty: boolean = $derived(isEmpty(this.plan));
 
@@ -71,11 +71,11 @@ class Recorder {
     this.layout = await answer("layout", "layout").catch(() => this.layout);
   }
 
-  /** The camera is put somewhere else: shown at once, told to the engine as fast as it takes it. */
+  /** The camera is put somewhere else: shown at once, told to the session or rehearsal as fast as the engine takes it. */
   arrange(inset: Inset): void {
     if (!this.layout) return;
     this.layout = { ...this.layout, camera: inset };
-    if (live.isRunning) this.send(this.layout);
+    this.send(this.layout);
   }
 
   /** Remembers where the camera was put, for the next sessions too. */
@@ -142,7 +142,7 @@ class Recorder {
     const [w, title] = [say(), live.snapshot?.title || say().library.untitled];
     const time = format.length(summary.duration_ms);
     const text = summary.lost_ms > 0
-      ? w.recording.savedLost(title, time, format.brief(summary.lost_ms, language()))
+      ? w.recording.savedLost(title, time, format.brief(summary.lost_ms, locale()))
       : w.recording.saved(title, time);
     const open = () => go({ view: "player", id: summary.recording });
     toasts.say(text, [{ label: w.recording.play, run: open }]);

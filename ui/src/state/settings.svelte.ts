@@ -26,17 +26,24 @@ class Settings {
 /** The one of this window. */
 export const settings = new Settings();
 
-/** A choice about this window alone, kept by the web view. */
+/** A choice that this window must know before the engine has said anything. The engine's setting of this name counts where
+ * there is one; the web view remembers it too, for the moments until the engine answers. */
 export function kept<T extends string>(name: string, first: T): { value: T } {
   const key = `spool.${name}`;
-  let value = $state<T>((localStorage.getItem(key) as T | null) ?? first);
+  let own = $state<T>((localStorage.getItem(key) as T | null) ?? first);
+  const remember = (next: T) => {
+    own = next;
+    localStorage.setItem(key, next);
+  };
   return {
     get value() {
-      return value;
+      const theirs = settings.values[name] as T | undefined;
+      if (theirs !== undefined && theirs !== localStorage.getItem(key)) localStorage.setItem(key, theirs);
+      return theirs ?? own;
     },
     set value(next: T) {
-      value = next;
-      localStorage.setItem(key, next);
+      remember(next);
+      if (settings.has(name)) void settings.set(name, next).catch(() => {});
     },
   };
 }
@@ -44,9 +51,9 @@ export function kept<T extends string>(name: string, first: T): { value: T } {
 /** `system`, `light` or `dark`. */
 export const theme = kept<"system" | "light" | "dark">("theme", "system");
 /** How the library is shown. */
-export const shelf = kept<"grid" | "list">("shelf", "grid");
-/** Whether the first steps have been seen. */
-export const welcomed = kept<"no" | "yes">("welcomed", "no");
+export const shelf = kept<"grid" | "list">("library-view", "grid");
+/** Whether the first steps are still to be seen. */
+export const firstRun = kept<"on" | "off">("first-run", "on");
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 let systemIsDark = $state(dark.matches);

@@ -1,5 +1,6 @@
 // Which language is spoken, and its catalogue.
 
+import { kept } from "../state/settings.svelte";
 import { de } from "./de";
 import { en, type Words } from "./en";
 
@@ -8,23 +9,14 @@ export const languages = { en: "English", de: "Deutsch" } as const;
 export type Language = keyof typeof languages;
 
 const catalogues: Record<Language, Words> = { en, de };
-const kept = "spool.language";
+const system: Language = navigator.languages.map((tag) => tag.slice(0, 2)).find((tag): tag is Language => tag in catalogues) ?? "en";
 
-function first(): Language {
-  const wished = [localStorage.getItem(kept) ?? "", ...navigator.languages].map((tag) => tag.slice(0, 2));
-  return wished.find((tag): tag is Language => tag in catalogues) ?? "en";
-}
+/** A language, or `system` for the system's. */
+export const wished = kept<Language | "system">("language", "system");
 
-let current = $state<Language>(first());
-
-/** The words of the current language. */
-export const say = (): Words => catalogues[current];
 /** The current language's tag. */
-export const language = (): Language => current;
-
-/** Speaks another language from now on. */
-export function speak(next: Language): void {
-  current = next;
-  localStorage.setItem(kept, next);
-  document.documentElement.lang = next;
-}
+export const language = (): Language => (wished.value === "system" ? system : wished.value);
+/** The words of the current language. */
+export const say = (): Words => catalogues[language()];
+/** For numbers and dates: the system's region where it speaks the same language. */
+export const locale = (): string => navigator.languages.find((tag) => tag.slice(0, 2) === language()) ?? language();

@@ -1,0 +1,151 @@
+// Canned replies that stand in for the engine, so that views can be looked at in every state. Only for these tests: the
+// app itself is tested with the real engine elsewhere. It runs within the page, so it may use nothing from outside.
+
+import type { Command, Device, Event, RecordingLine, Reply, Setting, Snapshot } from "../../src/bindings";
+
+export type Scene = {
+  activity: Snapshot["activity"];
+  recordings: number;
+  alarm: boolean;
+  engine: "connected" | "starting" | "lost";
+  permission: "granted" | "denied";
+  slowFilm?: boolean;
+};
+
+/** What a test may ask of the page. */
+export type Canned = {
+  asked: Command[];
+  tell: (event: Event) => void;
+  engine: (state: string) => void;
+  snapshot: Snapshot;
+  film: unknown;
+  fail: Record<string, string>;
+  /** What was running is found again as this one, recovered. */
+  rescue: (id: string) => void;
+};
+
+export function installCanned(scene: Scene & { film: unknown; origin: string }): void {
+  const minute = 60_000;
+  const started = new Date().setHours(14, 2, 0, 0);
+  const titles = ["Sprint review", "Checkout bug, second try", "Interview with pilot user", "Design critique: onboarding", "Boss fight, last try", "Lecture 7: spectral methods", "", "How to file an expense", "Walkthrough for support", "Daily stand-up"];
+  const lengths = [42 * minute + 10_000, 3 * minute + 27_000, 58 * minute + 3000, 17 * minute + 44_000, 2 * minute, 91 * minute + 20_000, 41_000, 6 * minute + 12_000, 9 * minute, 12 * minute];
+  const lines: RecordingLine[] = Array.from({ length: scene.recordings }, (_, i) => ({
+    recording: `0193a5e2-7c1d-7000-8000-${String(i).padStart(12, "0")}`,
+    session: `0193a5e2-7c1d-7000-9000-${String(i).padStart(12, "0")}`,
+    title: i < 10 ? (titles[i] ?? "") : `${titles[i % 10] || "Notes"} ${Math.floor(i / 10)}`,
+    started_at: started - i * 7.3 * 3_600_000,
+    duration_ms: lengths[i % 10]!,
+    bytes: Math.round((lengths[i % 10]! / 1000) * 210_000),
+    state: i === 3 ? "recovered" : "finalized",
+    lost_ms: i === 3 ? 1200 : null,
+    has_pictures: i % 10 !== 4,
+    trashed_at: null,
+  }));
+  const trashed = new Set<string>();
+  const marks: { at_ms: number; label: string }[] = [{ at_ms: 9000, label: "Question about pricing" }, { at_ms: 21_500, label: "" }];
+  const setting = (key: string, value: string, help: string, choices: string[] = [], chosen = false): Setting => ({ key, value, chosen, help, choices });
+  let settings = [
+    setting("camera", "default", "the camera", [], true), setting("camera-border", "0.5%", "width of the camera's border"), setting("camera-format", "best", "what the camera is asked for"),
+    setting("camera-mirror", "on", "the camera as in a mirror", ["on", "off"]), setting("camera-opacity", "100%", "how much of the camera is seen"), setting("camera-place", "bottom-right", "where the camera is"),
+    setting("camera-shape", "circle", "the camera's outline", ["circle", "rounded", "rectangle"]), setting("camera-shown", "on", "whether the camera is seen", ["on", "off"]), setting("camera-size", "25%", "height of the camera"),
+    setting("chunk", "4s", "length of a chunk, 2s to 10s"), setting("disk-reserve", "500MB", "a recording is finalized before less than this is free"), setting("disk-warning", "5GB", "below this people are warned"),
+    setting("fps", "30", "most pictures a second", ["24", "30", "60"]), setting("idle-exit", "60s", "an engine with nothing to do ends"), setting("keys", "off", "whether keys are recorded", ["on", "off"]), setting("keys-shown", "on", "whether keys are shown", ["on", "off"]),
+    setting("mic", "default", "the microphone"), setting("mode", "program", "what is recorded", ["program", "tracks", "both"]), setting("pointer-hide", "never", "hides a resting pointer"), setting("pointer-ripple", "off", "a ring", ["on", "off"]),
+    setting("pointer-shown", "on", "whether the pointer is seen", ["on", "off"]), setting("pointer-size", "100%", "size of the pointer"), setting("preset", "1080p", "largest picture", ["480p", "720p", "1080p", "1440p", "2160p"], true),
+    setting("screen-token", "abc", "what the desktop gave"), setting("system-audio", "default", "what the speakers play", [], true), setting("countdown", "0", "seconds before", ["0", "3", "5", "10"]), setting("trash-keep", "30d", "what lies in the trash is deleted"),
+  ];
+  const device = (id: string, kind: string, name: string, size: [number, number] | null, is_default = false, formats: string[] = []): Device => ({ id, kind, name, is_default, size, formats });
+  const devices = [
+    device("x11:screen", "screen", "Whole desktop", [1920, 1080], true), device("x11:monitor:HDMI-1", "screen", "Built-in display", [1920, 1080]),
+    device("x11:window:1", "window", "Quarterly figures – Sheets", [1280, 900]), device("x11:window:2", "window", "Terminal", [960, 640]), device("x11:window:3", "window", "Spool: sprint board", [1440, 900]),
+    device("v4l:0", "camera", "Logitech BRIO", [1280, 720], true, ["1280x720@30 MJPG", "640x480@30 YUYV"]), device("mic:1", "microphone", "Shure MV7", null, true), device("mic:2", "microphone", "Built-in microphone", null), device("sys:1", "system_audio", "Speakers", null, true),
+  ];
+  const running = scene.activity === "recording" || scene.activity === "paused";
+  const snapshot: Snapshot = {
+    activity: scene.activity, session: running ? lines[0]?.session ?? "s" : null, recording: running ? "0193a5e2-7c1d-7000-8000-running00000" : null, title: running ? "Quarterly figures, explained" : "", elapsed_ms: running ? 767_000 : 0,
+    fps: 24, fps_ceiling: 30, frames: { captured: 9000, encoded: 9200, unchanged: 4000, dropped: 0 }, bytes: running ? 182_000_000 : 0, bitrate: running ? 1_900_000 : 0,
+    tracks: [
+      { track: running ? "program" : "screen", kind: running ? "program" : "screen", label: "Built-in display", chunks: 191, peak_db: null, fps: 24, trouble: null },
+      { track: "mic", kind: "microphone", label: "Shure MV7", chunks: 191, peak_db: -14, fps: null, trouble: null },
+      { track: "system", kind: "system_audio", label: "Speakers", chunks: 191, peak_db: -31, fps: null, trouble: null },
+    ],
+    alarms: scene.alarm ? [{ kind: "silent", track: "mic", message: "Nothing can be heard from Shure MV7: is it muted?" }] : [], disk_free: 212e9, notices: [],
+  };
+  const layout = { background: { red: 0, green: 0, blue: 0 }, camera: { shown: true, x: 1, y: 1, size: 0.25, shape: "circle", border: 0.005, border_color: { red: 255, green: 255, blue: 255 }, mirrored: true, opacity: 1 }, pointer: { shown: true, size: 1, ripple: false, hide_after_ms: null }, keys: true };
+  const asked: Command[] = [];
+  const fail: Record<string, string> = {};
+  const listeners = new Map<string, ((message: unknown) => void)[]>();
+  const emit = (event: string, payload: unknown) => listeners.get(event)?.forEach((hear) => hear({ event, id: 1, payload }));
+  const rescue = (id: string) => Object.assign(named(id), { state: "recovered", lost_ms: 1200 });
+  const canned: Canned = { asked, tell: (event) => emit("engine", event), engine: (state) => emit("engine-state", { state }), snapshot, film: scene.film, fail, rescue };
+  Object.assign(window, { canned });
+
+  const named = (id: string) => lines.find(({ recording }) => recording === id) ?? lines[0]!;
+  const details = (id: string) => ({
+    ...named(id), description: "Figures of the third quarter, with the questions that came up.", metadata: { Team: "Finance", Recorder: "Mara" }, chunk_ms: 4000, mode: "program",
+    tracks: [
+      { track: "program", kind: "program", label: "Built-in display", codec: "H.264 1920×1080", chunks: 206, inits: 1, bytes: 402_000_000 },
+      { track: "mix", kind: "mix", label: "Shure MV7", codec: "AAC 48 kHz", chunks: 206, inits: 1, bytes: 41_000_000 },
+    ],
+    gaps: named(id).state === "recovered" ? [{ track: "mix", span: { start: 61e9, end: 62.4e9 }, reason: "device_lost" }] : [], check: { end_offset_us: 4200, sound: [{ track: "mix", drift_ppm: -18, offset_us: 900, filled_ms: 0 }] }, marks,
+  });
+  function list(query: { text: string; trashed: boolean; offset: number; limit: number; order: string }): Reply {
+    const found = lines.filter(({ recording, title }) => trashed.has(recording) === query.trashed && title.toLowerCase().includes(query.text.toLowerCase()));
+    const sorted = query.order === "title" ? [...found].sort((a, b) => a.title.localeCompare(b.title)) : found;
+    const shown = sorted.slice(query.offset, query.offset + query.limit).map((line) => ({ ...line, trashed_at: query.trashed ? started : null }));
+    return { recordings: { total: found.length, bytes: found.reduce((sum, { bytes }) => sum + bytes, 0), recordings: shown } };
+  }
+  const plain: Record<string, () => Reply> = {
+    status: () => ({ status: { ...snapshot } }), layout: () => ({ layout } as Reply), usage: () => ({ usage: { recordings: lines.length, bytes: 48e9, trashed: trashed.size + 2, trashed_bytes: 3.1e9, free: 212e9, reserve: 5e8 } }),
+    permissions: () => ({ permissions: ["screen", "window", "camera", "microphone", "system_audio"].map((kind) => ({ kind, state: kind === "camera" ? scene.permission : "granted", advice: kind === "camera" && scene.permission === "denied" ? "Add yourself to the group video, then log in again." : "" })) }),
+  };
+  const carrying: Record<string, (value: never) => Reply> = {
+    list, devices: () => ({ devices }), show: ({ id }: { id: string }) => ({ details: details(id) } as Reply), film: () => ({ film: scene.film } as Reply),
+    waveform: ({ spans }: { spans: number }) => ({ waveform: Array.from({ length: spans }, (_, i) => Math.round(30 + 190 * Math.abs(Math.sin(i / 9) * Math.sin(i / 61)))) }),
+    verify: ({ id }: { id: string }) => ({ verified: { session: id, chunks: 412, verified: 412, damaged: [], missing: [] } }),
+    settings: () => ({ settings }),
+    set: ({ key, value }: { key: string; value: string | null }) => {
+      settings = settings.map((one) => (one.key === key ? { ...one, value: value ?? one.value, chosen: value !== null } : one));
+      return { settings: settings.filter((one) => one.key === key) };
+    },
+    trash: ({ id }: { id: string }) => (trashed.add(id), "done"), restore: ({ id }: { id: string }) => (trashed.delete(id), "done"),
+    delete: ({ id }: { id: string }) => (lines.splice(lines.findIndex(({ recording }) => recording === id), 1), trashed.delete(id), { deleted: { bytes: 41e6 } }),
+    describe: ({ id, title }: { id: string; title: string | null }) => ((named(id).title = title ?? named(id).title), "done"),
+    mark: ({ at_ms, label }: { at_ms: number | null; label: string }) => (marks.push({ at_ms: at_ms ?? 0, label }), "done"),
+    begin: () => ({ begun: { session: "s", recording: "r", notices: [] } }),
+    export: ({ output }: { output: string }) => ({ exported: { output, bytes: 41e6, duration_ms: 12_000, skipped: [] } }),
+  };
+  const about = { version: "0.3.0", data: "/home/mara/.local/share/spool", system: "Debian GNU/Linux 12", session: "x11", hotkeys: [
+    { action: "record", keys: "Ctrl+Shift+R", state: "active", advice: "" }, { action: "pause", keys: "Ctrl+Shift+P", state: "active", advice: "" },
+    { action: "annotate", keys: "Ctrl+Shift+A", state: "taken", advice: "Another program holds these keys." } ] };
+  const shell: Record<string, (args: never) => unknown> = {
+    ask: ({ command }: { command: Command }) => {
+      asked.push(command);
+      if (scene.engine !== "connected") throw { code: "lost", message: "the engine is gone" };
+      const [name, value] = typeof command === "string" ? [command, undefined] : Object.entries(command)[0]!;
+      if (fail[name]) throw { code: "invalid", message: fail[name] };
+      return value === undefined ? (plain[name]?.() ?? "done") : (carrying[name]?.(value as never) ?? "done");
+    },
+    about: () => about, choose_file: ({ suggestedName }: { suggestedName: string }) => `/home/mara/Videos/${suggestedName}`,
+    "plugin:event|listen": ({ event, handler }: { event: string; handler: number }) => {
+      const hear = (window as unknown as Record<string, (message: unknown) => void>)[`_${handler}`]!;
+      listeners.set(event, [...(listeners.get(event) ?? []), hear]);
+      if (event === "engine-state" && scene.engine === "lost") setTimeout(() => emit("engine-state", { state: "lost" }), 20);
+      return handler;
+    },
+  };
+  let callbacks = 1;
+  Object.assign(window, {
+    __TAURI_INTERNALS__: {
+      invoke: async (name: string, args: never) => shell[name]?.(args),
+      transformCallback: (hear: unknown) => {
+        const id = (callbacks += 1);
+        Object.assign(window, { [`_${id}`]: hear });
+        return id;
+      },
+      unregisterCallback: () => {},
+      convertFileSrc: () => `${scene.origin}/engine/`,
+    },
+    __TAURI_EVENT_PLUGIN_INTERNALS__: { unregisterListener: () => {} },
+  });
+}

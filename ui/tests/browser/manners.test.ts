@@ -1,0 +1,199 @@
+// What people do, and what the engine is asked for then. The engine's replies are canned; films and pictures are real.
+
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Command } from "../../src/bindings";
+import type { Canned } from "./canned";
+import { openPage, openStage, type Stage } from "./stage";
+
+const id = "0193a5e2-7c1d-7000-8000-000000000000";
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await openStage();
+});
+afterAll(() => stage.close());
+
+const asked = (page: Page) => page.evaluate(() => (window as unknown as { canned: Canned }).canned.asked);
+/** What of all that was asked has this name, oldest first. */
+async function saying<T = Record<string, unknown>>(page: Page, name: string): Promise<T[]> {
+  const all = await asked(page);
+  return all.flatMap((command: Command) => (command === name ? [name as T] : typeof command === "object" && name in command ? [(command as unknown as Record<string, T>)[name]!] : []));
+}
+const soon = (what: () => Promise<unknown>) => expect.poll(what, { timeout: 10_000 });
+const middle = async (page: Page, selector: string) => {
+  const box = (await page.locator(selector).boundingBox())!;
+  return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+};
+
+test("the camera is dragged in the picture, and stays where it was put", async () => {
+  const page = await openPage(stage, "#/record");
+  await page.waitForSelector("[data-testid=stage] img");
+  await soon(async () => (await saying(page, "rehearse")).length).toBeGreaterThan(0);
+  const from = await middle(page, ".inset");
+  await page.mouse.move(from.x, from.y);
+  await page.mouse.down();
+  await page.mouse.move(from.x - 300, from.y - 150, { steps: 4 });
+  await page.mouse.up();
+  const arranged = await saying<{ camera: { x: number; y: number } }>(page, "arrange");
+  expect(arranged.at(-1)!.camera.x).toBeLessThan(0.7);
+  await soon(async () => (await saying<{ key: string; value: string }>(page, "set")).map(({ key }) => key)).toEqual(["camera-place"]);
+  await page.focus(".inset");
+  await page.keyboard.press("1");
+  await page.keyboard.press("+");
+  await soon(() => saying(page, "set").then((all) => all.slice(1))).toEqual([{ key: "camera-place", value: "top-left" }, { key: "camera-size", value: "27%" }]);
+  await page.context().close();
+});
+
+test("sources are switched and chosen, and what was chosen comes back", async () => {
+  const page = await openPage(stage, "#/record");
+  await page.click(".row .choose >> nth=2");
+  await page.click("text=Built-in microphone");
+  const key = page.locator("[role=switch][aria-label='Record: Microphone']");
+  await key.click();
+  await key.click();
+  await soon(() => saying(page, "set")).toEqual([{ key: "mic", value: "mic:2" }, { key: "mic", value: "off" }, { key: "mic", value: "mic:2" }]);
+  await soon(async () => (await saying(page, "rehearse")).at(-1)).toMatchObject({ microphone: { id: "mic:2" }, layout: null });
+  await page.context().close();
+});
+
+test("recording begins after the countdown, with what was said about it", async () => {
+  const page = await openPage(stage, "#/record");
+  await page.fill("[aria-label=Title]", "Figures");
+  await page.selectOption("select >> nth=3", "3");
+  await page.click("[data-testid=record]");
+  await page.waitForSelector("[role=timer]");
+  expect(await saying(page, "begin")).toEqual([]);
+  await soon(() => saying(page, "begin").then((all) => all.map(({ title }) => title))).toEqual(["Figures"]);
+  await page.context().close();
+});
+
+test("what is discarded can be taken back", async () => {
+  const page = await openPage(stage, "#/record", { activity: "recording" });
+  await page.click("text=Discard");
+  await page.click("text=Undo");
+  await soon(async () => (await asked(page)).filter((command) => command === "stop" || (typeof command === "object" && ("trash" in command || "restore" in command)))).toHaveLength(3);
+  await page.context().close();
+});
+
+test("lines are drawn in pixels of the recorded screen", async () => {
+  const page = await openPage(stage, "#/record", { activity: "recording" });
+  await page.waitForSelector("[data-testid=stage] img");
+  await page.click("text=Draw");
+  const box = (await page.locator("[data-testid=drawing]").boundingBox())!;
+  await page.keyboard.press("a");
+  await page.mouse.move(box.x + box.width * 0.25, box.y + box.height * 0.25);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 0.5, { steps: 3 });
+  await page.mouse.up();
+  await soon(async () => {
+    const drawn = (await saying<{ draw: { tool: string; points: { x: number; y: number }[] } }>(page, "annotate")).at(-1)?.draw;
+    return drawn && [drawn.tool, ...drawn.points.map(({ x, y }) => [Math.round(x / 10), Math.round(y / 10)])];
+  }).toEqual(["arrow", [48, 27], [96, 54]]);
+  await page.context().close();
+});
+
+test("ten thousand recordings scroll like ten", async () => {
+  const page = await openPage(stage, "#/library", { recordings: 10_000 });
+  await page.waitForSelector(".card");
+  expect(await page.locator(".count").innerText()).toContain("10,000");
+  await page.evaluate(() => document.querySelector(".view .scroll")!.scrollTo(0, 1e9));
+  await page.waitForSelector("[data-at='9999'] .card");
+  expect(await page.locator("li[data-at]").count()).toBeLessThan(60);
+  expect((await saying(page, "list")).length).toBeLessThan(8);
+  await page.context().close();
+});
+
+test("by keys alone: go along, rename, delete, undo", async () => {
+  const page = await openPage(stage, "#/library");
+  await page.focus("[data-at='0'] a.main");
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("F2");
+  await page.keyboard.type("Named by keys");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("text=Named by keys");
+  await page.focus("[data-at='1'] a.main");
+  await page.keyboard.press("Delete");
+  await page.waitForSelector("text=is in the trash");
+  await soon(() => page.locator(".card >> text=Named by keys").count()).toBe(0);
+  await page.click("text=Undo");
+  await page.waitForSelector(".card >> text=Named by keys");
+  await page.context().close();
+});
+
+/** A few pixels of the picture that is shown. */
+const picture = (page: Page) => page.evaluate(() => {
+  const [video, canvas] = [document.querySelector("video")!, new OffscreenCanvas(32, 18)];
+  const pen = canvas.getContext("2d")!;
+  pen.drawImage(video, 0, 0, 32, 18);
+  return Array.from(pen.getImageData(0, 0, 32, 18).data).join();
+});
+const time = (page: Page) => page.evaluate(() => document.querySelector("video")!.currentTime);
+const buffered = (page: Page) => page.evaluate(() => {
+  const { buffered: ranges } = document.querySelector("video")!;
+  return Array.from({ length: ranges.length }, (_, i) => [ranges.start(i), ranges.end(i)] as const);
+});
+
+test("a recording plays from its chunks, moves, and is found exactly", async () => {
+  const page = await openPage(stage, `#/player/${id}`);
+  await page.waitForFunction(() => (document.querySelector("video")?.readyState ?? 0) > 2);
+  const first = await picture(page);
+  await page.click("[data-testid=play]");
+  await soon(() => time(page)).toBeGreaterThan(0.5);
+  expect(await picture(page)).not.toBe(first);
+  await page.keyboard.press("k");
+  await page.keyboard.press("End");
+  await soon(() => time(page)).toBeGreaterThan(31);
+  // What lies far behind has been let go, and what plays is there.
+  await soon(async () => (await buffered(page))[0]?.[0] ?? 0).toBeGreaterThan(4);
+  await page.keyboard.press("Home");
+  await page.waitForFunction(() => !document.querySelector("video")!.seeking && document.querySelector("video")!.currentTime === 0);
+  await soon(() => picture(page)).toBe(first);
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press(".");
+  await soon(() => time(page)).toBeCloseTo(5 + 1 / 30, 3);
+  await page.context().close();
+});
+
+test("a selection is exported without encoding it again", async () => {
+  const page = await openPage(stage, `#/player/${id}`);
+  await page.waitForFunction(() => (document.querySelector("video")?.readyState ?? 0) > 2);
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("i");
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("o");
+  await page.click("[data-testid=export-selection]");
+  await soon(() => saying(page, "export")).toMatchObject([{ id, from_ms: 5000, to_ms: 10_000, no_encode: true, output: "/home/mara/Videos/Sprint review.mp4" }]);
+  await page.waitForSelector("text=is ready");
+  await page.context().close();
+});
+
+test("an engine that was lost comes back with what it recovered", async () => {
+  const page = await openPage(stage, "#/record", { activity: "recording" });
+  await page.waitForSelector("[data-testid=clock]");
+  const say = (state: string) => page.evaluate((which) => (window as unknown as { canned: Canned }).canned.engine(which), state);
+  await say("lost");
+  await page.waitForSelector("[data-state=lost]");
+  await page.evaluate((recovered) => {
+    const { canned } = window as unknown as { canned: Canned };
+    Object.assign(canned.snapshot, { activity: "idle", recording: null });
+    canned.rescue(recovered);
+  }, id);
+  await say("connected");
+  await page.waitForSelector("[data-state=recovered]");
+  expect(await page.innerText("[data-state=recovered]")).toContain("1.2 s");
+  await page.context().close();
+});
+
+test("the smallest window shows all of the record view", async () => {
+  for (const activity of ["idle", "recording"] as const) {
+    const page = await openPage(stage, "#/record", { activity }, { width: 720, height: 520 });
+    await page.waitForSelector("[data-testid=stage] img");
+    for (const selector of ["[data-testid=stage]", activity === "idle" ? "[data-testid=record]" : "[data-testid=stop]"]) {
+      const box = (await page.locator(selector).boundingBox())!;
+      expect(box.y + box.height, selector).toBeLessThanOrEqual(520);
+      expect(box.height, selector).toBeGreaterThan(50);
+    }
+    await page.context().close();
+  }
+});
