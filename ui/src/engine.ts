@@ -61,8 +61,10 @@ export function blobUrl(path: (string | number)[], query: Record<string, string 
 /** Fetches bytes. Rejects with a [`Problem`]. */
 export async function fetchBytes(path: (string | number)[], signal?: AbortSignal): Promise<ArrayBuffer> {
   const response = await fetch(blobUrl(path), { signal });
-  if (!response.ok) throw { code: "fetch", message: (await response.text()) || response.statusText } satisfies Problem;
-  return response.arrayBuffer();
+  if (response.ok) return response.arrayBuffer();
+  // The shell says by this that the engine is not there, and will be.
+  const code = response.status === 503 ? "lost" : "fetch";
+  throw { code, message: (await response.text()) || response.statusText } satisfies Problem;
 }
 
 /** A live picture and its number. */

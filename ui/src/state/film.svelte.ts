@@ -2,7 +2,7 @@
 
 import type { Film, FilmTrack, Segment } from "../bindings";
 import { fetchBytes, problemOf } from "../engine";
-import { endOf, isComplete, nextSegment, overHole, toDrop, type Range } from "../lib/film";
+import { endOf, isComplete, nextSegment, overHole, segmentAt, toDrop, type Range } from "../lib/film";
 
 /** A chunk's first sample may lie a rounding error before it. */
 const slack = 0.002;
@@ -10,6 +10,8 @@ const slack = 0.002;
 /** One track of the film, and what of it is in the web view's memory. */
 class Lane {
   readonly appended = new Set<number>();
+  /** Those whose bytes are gone or wrong; they are left out. */
+  readonly bad = new Set<number>();
   init: string | null = null;
 
   constructor(
@@ -64,6 +66,8 @@ export class FilmPlayer {
   speed = $state(1);
   muted = $state(false);
   failure = $state<string | null>(null);
+  /** How many chunks are left out, since their bytes are gone or wrong. */
+  damaged = $state(0);
   private film: Film;
   private readonly source = new MediaSource();
   private readonly closing = new AbortController();
@@ -183,8 +187,8 @@ export class FilmPlayer {
       const changed = new Promise<void>((resolve) => (this.wake = resolve));
       const [playhead, lane] = [this.video.currentTime, this.hungriest()];
       try {
-        for (const each of this.lanes) await each.drop(toDrop(each.track.segments, each.appended, playhead));
-        if (lane) await this.fetch(lane.lane, lane.segment);
+        for (const each of this.lanes) await each.drop(toDrop(each.track.segments, each.appended, playhead).filter(({ index }) => !each.bad.has(index)));
+        if (lane) await this.take(lane.lane, lane.segment);
         else this.finish(playhead);
         this.jump();
       } catch (thrown) {
@@ -200,6 +204,18 @@ export class FilmPlayer {
       return segment ? [{ lane, segment }] : [];
     });
     return hungry.reduce<(typeof hungry)[number] | null>((best, each) => (best && best.segment.from <= each.segment.from ? best : each), null);
+  }
+
+  /** Gets a chunk, or leaves it out where it cannot be had: the rest stays playable. */
+  private async take(lane: Lane, segment: Segment): Promise<void> {
+    try {
+      await this.fetch(lane, segment);
+    } catch (thrown) {
+      if (this.closing.signal.aborted || problemOf(thrown).code !== "fetch") throw thrown;
+      lane.bad.add(segment.index);
+      lane.appended.add(segment.index);
+      this.damaged += 1;
+    }
   }
 
   private async fetch(lane: Lane, segment: Segment): Promise<void> {
@@ -222,8 +238,14 @@ export class FilmPlayer {
   private async survive(thrown: unknown, playhead: number): Promise<boolean> {
     if (this.closing.signal.aborted) return false;
     if (thrown instanceof DOMException && thrown.name === "QuotaExceededError") {
-      for (const lane of this.lanes) await lane.drop(lane.track.segments.filter(({ index, to, from }) => lane.appended.has(index) && (to < playhead - 1 || from > playhead + 6)));
+      for (const lane of this.lanes) await lane.drop(lane.track.segments.filter(({ index, to, from }) => lane.appended.has(index) && !lane.bad.has(index) && (to < playhead - 1 || from > playhead + 6)));
       await new Promise((resolve) => setTimeout(resolve, 1000));
+      return true;
+    }
+    // The engine is being started again, or the shell did not reach it.
+    if (thrown instanceof TypeError || problemOf(thrown).code === "lost") {
+      this.waiting = true;
+      await new Promise((resolve) => setTimeout(resolve, 700));
       return true;
     }
     this.fail(problemOf(thrown).message);
@@ -234,7 +256,9 @@ export class FilmPlayer {
   private jump(): void {
     const { buffered } = this.video;
     const ranges: Range[] = Array.from({ length: buffered.length }, (_, i) => ({ from: buffered.start(i), to: buffered.end(i) }));
-    const to = overHole(ranges, this.video.currentTime);
+    const now = this.video.currentTime;
+    const left = this.lanes.map(({ track, bad }) => ({ bad, segment: track.segments[segmentAt(track.segments, now)] })).find(({ bad, segment }) => segment && bad.has(segment.index));
+    const to = left?.segment && left.segment.to < this.duration ? left.segment.to + slack : overHole(ranges, now);
     if (to !== null && !this.video.seeking) this.video.currentTime = to;
   }
 }

@@ -23,6 +23,7 @@ export class Library {
   private asked = new Set<number>();
   private query: Omit<Query, "offset" | "limit"> = { text: "", order: "newest", trashed: false };
   private round = 0;
+  private later: ReturnType<typeof setTimeout> | undefined;
 
   /** Lists what this finds from now on. */
   async find(text: string, order: Order, trashed: boolean): Promise<void> {
@@ -42,8 +43,13 @@ export class Library {
     if (round === this.round && !this.failure) [this.pages, this.known] = [fresh, true];
   }
 
-  /** The recordings of these places are about to be seen. */
+  /** The recordings of these places are about to be seen. Those that are only scrolled past are not asked for. */
   need(first: number, last: number): void {
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.ask(first, last), 40);
+  }
+
+  private ask(first: number, last: number): void {
     for (const page of pagesFor(first, last, this.total)) {
       if (!this.asked.has(page)) {
         const round = this.round;

@@ -1,6 +1,6 @@
 // The newest word of the engine: its snapshot, whether it is there, and what it can record. Decides nothing.
 
-import type { Alarm, Device, Snapshot, Summary, TrackStatus } from "../bindings";
+import type { Alarm, Device, Permission, Snapshot, Summary, TrackStatus } from "../bindings";
 import { about, answer, ask, listen, listenState, problemOf, type About, type EngineState } from "../engine";
 import { settings } from "./settings.svelte";
 
@@ -15,9 +15,11 @@ class Live {
   about = $state.raw<About | null>(null);
   /** How far each export is, by its file. */
   exports = $state<Record<string, number>>({});
-  /** The newest of each kind of notice. */
-  notices = $state.raw<{ code: string; message: string }[]>([]);
+  permissions = $state.raw<Permission[]>([]);
   rescued = $state.raw<Rescued | null>(null);
+  /** The newest of each kind of notice that came by itself. */
+  private said = $state.raw<{ code: string; message: string }[]>([]);
+  private dismissed = $state.raw<string[]>([]);
   private running: string | null = null;
   private finished = new Set<Finished>();
 
@@ -50,8 +52,8 @@ class Live {
     this.devices = await answer({ devices: { synthetic: false } }, "devices").catch(() => this.devices);
   }
 
-  dismiss(code: string): void {
-    this.notices = this.notices.filter((notice) => notice.code !== code);
+  dismiss(message: string): void {
+    this.dismissed = [...this.dismissed, message].slice(-20);
   }
 
   get isRunning(): boolean {
@@ -59,7 +61,13 @@ class Live {
   }
 
   get alarms(): Alarm[] {
-    return this.isRunning ? (this.snapshot?.alarms ?? []) : [];
+    return this.snapshot?.alarms ?? [];
+  }
+
+  /** What people should know now, each once, but for what they have put away. */
+  get notices(): string[] {
+    const all = [...(this.snapshot?.notices ?? []), ...this.said.map(({ message }) => message)];
+    return [...new Set(all)].filter((message) => !this.dismissed.includes(message)).slice(-3);
   }
 
   /** The track of a kind, while there is one. */
@@ -71,12 +79,14 @@ class Live {
     const before = this.snapshot;
     this.snapshot = snapshot;
     if (this.isRunning) this.running = snapshot.recording;
-    else if (before?.activity !== "idle") this.running = null;
-    if (snapshot.activity === "recording" && before?.activity === "idle") this.notices = [];
+    else if (before?.activity === "recording" || before?.activity === "paused" || before?.activity === "stopping") this.running = null;
+    const begins = snapshot.activity === "recording" && (before?.activity === "idle" || before?.activity === "rehearsing");
+    if (begins) [this.said, this.dismissed] = [[], []];
   }
 
   private notice(notice: { code: string; message: string }): void {
-    this.notices = [...this.notices.filter(({ code }) => code !== notice.code), notice].slice(-3);
+    this.said = [...this.said.filter(({ code }) => code !== notice.code), notice].slice(-3);
+    this.dismissed = this.dismissed.filter((message) => message !== notice.message);
   }
 
   private async stands(state: EngineState): Promise<void> {
@@ -96,6 +106,7 @@ class Live {
       await settings.load();
       this.engine = { state: "connected" };
       await this.findDevices();
+      this.permissions = await answer("permissions", "permissions").catch(() => this.permissions);
       if (was && this.snapshot?.recording !== was) await this.rescue(was);
     } catch (thrown) {
       if (this.engine.state === "connected") this.engine = { state: "lost", message: problemOf(thrown).message };

@@ -323,6 +323,7 @@ export const de: Words = {
     fullscreen: "Vollbild",
     failed: "Diese Aufnahme lässt sich nicht abspielen",
     buffering: "Liest …",
+    damaged: (count) => `Ausgelassene Stücke, weil ihre Bytes weg oder falsch sind: ${count}`,
     soundOnly: "Nur Ton",
     recording: "Wird noch aufgenommen: was versiegelt ist, lässt sich schon abspielen.",
     keys: "Leertaste spielt, J K L ändern das Tempo, Komma und Punkt gehen ein Bild weiter",

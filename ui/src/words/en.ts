@@ -321,6 +321,7 @@ export const en = {
     fullscreen: "Full screen",
     failed: "This recording cannot be played",
     buffering: "Reading…",
+    damaged: (count: string) => `Pieces left out, because their bytes are gone or wrong: ${count}`,
     soundOnly: "Sound only",
     recording: "Still being recorded: what is sealed so far can be played.",
     keys: "Space plays, J K L change speed, comma and period step by one picture",

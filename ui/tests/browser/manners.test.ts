@@ -155,6 +155,21 @@ test("a recording plays from its chunks, moves, and is found exactly", async () 
   await page.context().close();
 });
 
+test("a damaged chunk is left out, and an engine that is away for a moment is waited for", async () => {
+  const page = await openPage(stage, "#/record");
+  let away = 2;
+  await page.route("**/chunk/film/program/0", (route) => ((away -= 1) >= 0 ? route.fulfill({ status: 503, body: "the engine is gone" }) : route.continue()));
+  await page.route("**/chunk/film/program/1", (route) => route.fulfill({ status: 500, body: "its bytes are not what was recorded" }));
+  await page.goto(`${stage.origin}/#/player/${id}`);
+  await page.waitForFunction(() => (document.querySelector("video")?.readyState ?? 0) > 2);
+  await page.waitForSelector("text=Pieces left out");
+  await page.click("[data-testid=timeline]", { position: { x: 100, y: 40 } });
+  await page.keyboard.press(" ");
+  await soon(() => time(page)).toBeGreaterThan(8);
+  expect(await page.locator("[role=alert] >> text=cannot be played").count()).toBe(0);
+  await page.context().close();
+});
+
 test("a selection is exported without encoding it again", async () => {
   const page = await openPage(stage, `#/player/${id}`);
   await page.waitForFunction(() => (document.querySelector("video")?.readyState ?? 0) > 2);
