@@ -1,15 +1,17 @@
 //! Where samples go: pictures to a place that keeps the newest, sound and events to queues that drop when full.
 //!
 //! Owns the overflow rules between devices and the engine, and counts what they cost. Nothing here waits for the
-//! engine. Tested below.
+//! engine. Readers of pictures come and go; one that comes late is told what the others know. Tested below.
 
 use crate::{SourceEvent, damage::simplified};
 use crossbeam_channel::{Receiver, Sender};
-use model::{AudioBlock, Damage, Frame, InputEvent, Planes, Point, Timestamp, TrackId};
+use model::{
+    Annotation, AudioBlock, Damage, Frame, InputEvent, InputState, Planes, Point, Timestamp, TrackId,
+};
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,16 +27,26 @@ const INPUTS_MAX: usize = 4096;
 /// The end that devices push into. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outlet {
-    views: Arc<[View]>,
+    // Locked for as long as it takes to hand over one sample.
+    hub: Arc<Mutex<Hub>>,
     pub(crate) sound: DropWhenFull<(TrackId, AudioBlock)>,
     pub(crate) events: DropWhenFull<(TrackId, SourceEvent)>,
 }
 
-/// The way to one reader of pictures.
+#[derive(Debug, Default)]
+struct Hub {
+    views: Vec<View>,
+    /// The newest picture of each source, for readers that come late. Whoever reads it has it too, so this takes no
+    /// memory of its own.
+    newest: BTreeMap<TrackId, (Timestamp, Planes)>,
+    state: InputState,
+}
+
+/// The way to one reader of pictures, until the last clone of it is gone.
 #[derive(Debug)]
 struct View {
     wanted: Vec<TrackId>,
-    pictures: NewestPictures,
+    pictures: Weak<Shared>,
     inputs: DropWhenFull<(Timestamp, InputEvent)>,
 }
 
@@ -61,11 +73,28 @@ pub struct Viewer {
 impl Outlet {
     /// Both ends of a new one, with a viewer for each list of tracks whose pictures somebody wants.
     pub fn new(wanted: &[&[TrackId]]) -> (Self, Intake) {
-        let (views, viewers) = wanted.iter().map(|wanted| View::new(wanted)).unzip();
         let (sound, sound_in) = DropWhenFull::new(SOUND_MAX);
         let (events, events_in) = DropWhenFull::new(EVENTS_MAX);
-        let views: Vec<View> = views;
-        (Self { views: views.into(), sound, events }, Intake { viewers, sound: sound_in, events: events_in })
+        let outlet = Self { hub: Arc::default(), sound, events };
+        let viewers = wanted.iter().map(|wanted| outlet.viewer(wanted)).collect();
+        (outlet, Intake { viewers, sound: sound_in, events: events_in })
+    }
+
+    /// One reader more, of these tracks' pictures. It finds the newest one of each, and what holds of the input.
+    pub fn viewer(&self, wanted: &[TrackId]) -> Viewer {
+        let mut hub = self.hub();
+        hub.views.retain(|view| view.pictures.strong_count() > 0);
+        let pictures = NewestPictures::default();
+        let (inputs, inputs_in) = DropWhenFull::new(INPUTS_MAX);
+        known(&hub.state).into_iter().for_each(|input| inputs.push(input));
+        for track in wanted {
+            if let Some((at, picture)) = hub.newest.get(track) {
+                pictures.put(track, *at, picture.clone(), Damage::All);
+            }
+        }
+        let view = View { wanted: wanted.to_vec(), pictures: Arc::downgrade(&pictures.shared), inputs };
+        hub.views.push(view);
+        Viewer { pictures, inputs: inputs_in }
     }
 
     /// Blocks of sound that found the queue full, of all sources: each is silence at its stamped time.
@@ -76,38 +105,65 @@ impl Outlet {
     /// Something happened that no source tells, such as a drawing: seen as soon as can be.
     pub fn tell(&self, at: Timestamp, event: &InputEvent) {
         self.input(at, event);
-        self.views.iter().for_each(|view| view.pictures.wake());
+        self.hub().views.iter().filter_map(View::pictures).for_each(|pictures| pictures.wake());
     }
 
     pub(crate) fn input(&self, at: Timestamp, event: &InputEvent) {
-        for view in &*self.views {
+        let mut hub = self.hub();
+        hub.state.apply(event, at);
+        for view in &hub.views {
             view.inputs.push((at, event.clone()));
-            view.pictures.stir();
+            view.pictures().into_iter().for_each(|pictures| pictures.stir());
         }
     }
 
-    pub(crate) fn picture(&self, track: &TrackId, at: Timestamp, picture: &Planes, damage: &Damage) {
-        for view in self.views_of(track) {
-            view.pictures.put(track, at, picture.clone(), damage.clone());
+    pub(crate) fn picture(&self, track: &TrackId, at: Timestamp, picture: Planes, damage: &Damage) {
+        let mut hub = self.hub();
+        hub.views_of(track).for_each(|pictures| pictures.put(track, at, picture.clone(), damage.clone()));
+        // Looked up first: this happens at each picture, and a new key is a clone.
+        match hub.newest.get_mut(track) {
+            Some(newest) => *newest = (at, picture),
+            None => drop(hub.newest.insert(track.clone(), (at, picture))),
         }
     }
 
     pub(crate) fn count(&self, track: &TrackId, add: impl Fn(&mut Counts)) {
-        self.views_of(track).for_each(|view| view.pictures.count(track, &add));
+        self.hub().views_of(track).for_each(|pictures| pictures.count(track, &add));
     }
 
-    fn views_of(&self, track: &TrackId) -> impl Iterator<Item = &View> {
-        self.views.iter().filter(move |view| view.wanted.contains(track))
+    /// The newest picture of a source.
+    pub(crate) fn newest(&self, track: &TrackId) -> Option<Planes> {
+        self.hub().newest.get(track).map(|(_, picture)| picture.clone())
+    }
+
+    fn hub(&self) -> MutexGuard<'_, Hub> {
+        // A panic elsewhere leaves at worst an older picture in its place.
+        self.hub.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hub {
+    fn views_of(&self, track: &TrackId) -> impl Iterator<Item = NewestPictures> {
+        self.views.iter().filter(move |view| view.wanted.contains(track)).filter_map(View::pictures)
     }
 }
 
 impl View {
-    fn new(wanted: &[TrackId]) -> (Self, Viewer) {
-        let pictures = NewestPictures::default();
-        let (inputs, inputs_in) = DropWhenFull::new(INPUTS_MAX);
-        let viewer = Viewer { pictures: pictures.clone(), inputs: inputs_in };
-        (Self { wanted: wanted.to_vec(), pictures, inputs }, viewer)
+    fn pictures(&self) -> Option<NewestPictures> {
+        self.pictures.upgrade().map(|shared| NewestPictures { shared })
     }
+}
+
+/// What somebody who comes late must be told of the input to see what others see. Rings and keys pass in a moment.
+fn known(state: &InputState) -> Vec<(Timestamp, InputEvent)> {
+    let size = state.picture.map(|size| (state.moved, InputEvent::Resized(size)));
+    let shape = state.shape.clone().map(|shape| (state.moved, InputEvent::PointerShape(shape)));
+    let pointer = state.pointer.map(|place| (state.moved, InputEvent::Pointer(place)));
+    let drawn = state
+        .drawings
+        .iter()
+        .map(|drawn| (drawn.at, InputEvent::Annotation(Annotation::Draw(drawn.drawing.clone()))));
+    size.into_iter().chain(shape).chain(pointer).chain(drawn).collect()
 }
 
 /// A bounded queue that drops what comes while it is full, and counts it.
@@ -327,11 +383,43 @@ mod tests {
             stride: 4,
             bytes: Bytes::from_static(&[0; 4]),
         };
-        outlet.picture(&track(), Timestamp(1), &picture, &Damage::All);
-        outlet.picture(&camera, Timestamp(1), &picture, &Damage::All);
+        outlet.picture(&track(), Timestamp(1), picture.clone(), &Damage::All);
+        outlet.picture(&camera, Timestamp(1), picture, &Damage::All);
         let taken = |viewer: usize, track: &TrackId| intake.viewers[viewer].pictures.take(track).is_some();
         assert_eq!((taken(0, &track()), taken(0, &camera)), (true, true));
         assert_eq!((taken(1, &track()), taken(1, &camera)), (false, true));
+    }
+
+    #[test]
+    fn a_viewer_that_comes_late_finds_what_holds_and_one_that_is_gone_holds_nothing() {
+        let (outlet, intake) = Outlet::new(&[&[track()]]);
+        struct Memory(Arc<[u8; 4]>);
+        impl AsRef<[u8]> for Memory {
+            fn as_ref(&self) -> &[u8] {
+                &*self.0
+            }
+        }
+        let held = Arc::new([0; 4]);
+        let bytes = Bytes::from_owner(Memory(Arc::clone(&held)));
+        let picture = |bytes: &Bytes| Planes {
+            format: PixelFormat::Bgrx,
+            size: Size::new(1, 1),
+            stride: 4,
+            bytes: bytes.clone(),
+        };
+        let place = Point { x: 3, y: 4 };
+        outlet.picture(&track(), Timestamp(1), picture(&bytes), &Damage::All);
+        outlet.input(Timestamp(2), &InputEvent::Pointer(place));
+        let late = outlet.viewer(&[track()]);
+        let found = late.pictures.take(&track()).unwrap();
+        assert_eq!((found.at, found.damage), (Timestamp(1), Damage::All));
+        assert!(late.inputs.try_iter().eq([(Timestamp(2), InputEvent::Pointer(place))]));
+        outlet.picture(&track(), Timestamp(3), picture(&bytes), &rect(0));
+        assert_eq!(late.pictures.take(&track()).unwrap().damage, rect(0));
+        outlet.picture(&track(), Timestamp(4), picture(&bytes), &rect(0));
+        drop((late, found.picture, intake, bytes));
+        outlet.picture(&track(), Timestamp(5), picture(&Bytes::new()), &rect(0));
+        assert_eq!(Arc::strong_count(&held), 1, "somebody still holds an old picture");
     }
 
     #[test]

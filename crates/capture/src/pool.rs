@@ -8,9 +8,9 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use model::Rect;
 
-/// Two readers may each draw one picture while the next one waits for them, one is filled, and one is for a reader that
-/// is slow to let go. So a screen takes at most six pictures of memory (200 MB at 3840×2160), and as a rule three: a
-/// buffer is made only when all that there are have readers.
+/// Three readers, one of whom only looks, may each draw one picture while the newest waits for all of them, one is filled,
+/// and one is for a reader that is slow to let go. So a screen takes at most six pictures of memory (200 MB at
+/// 3840×2160), and as a rule three: a buffer is made only when all that there are have readers.
 const BUFFERS_MAX: usize = 6;
 
 /// Buffers of type `B`, all of `height` rows.

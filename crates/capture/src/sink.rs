@@ -1,11 +1,13 @@
 //! Where a source's samples become session time.
 //!
-//! Owns: the way from host and device time to session time, and which track a sample belongs to. Never blocks the
-//! device that pushes. Tested below.
+//! Owns: the way from host and device time to session time, which track a sample belongs to, and where it goes, which
+//! may change while the source runs. Never blocks the device that pushes. Tested below.
 
 use crate::Outlet;
 use clock::{HostClock, SessionClock, SourceClock};
-use model::{AudioBlock, Damage, DeviceTime, HostTime, InputEvent, Planes, Timestamp, TrackId};
+use model::{
+    AudioBlock, Damage, DeviceTime, HostTime, InputEvent, Planes, Point, PointerShape, Timestamp, TrackId,
+};
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -108,11 +110,19 @@ pub struct SampleSink {
 
 struct Shared {
     track: TrackId,
+    host: Arc<dyn HostClock>,
+    // Locked by the one thread on which the device delivers, and for an instant when it is lost, changed or redirected.
+    target: Mutex<Target>,
+}
+
+/// Where samples go now.
+struct Target {
     outlet: Outlet,
     clock: Arc<SessionClock>,
-    host: Arc<dyn HostClock>,
-    // Locked by the one thread on which the device delivers, and for an instant when it is lost or changed.
-    crystal: Mutex<Crystal>,
+    crystal: Crystal,
+    /// The pointer as this source told it last.
+    shape: Option<PointerShape>,
+    pointer: Option<Point>,
 }
 
 /// A sound device's own clock, and how far it has counted. Whole samples are counted, so no rounding adds up.
@@ -142,8 +152,8 @@ impl Crystal {
 impl SampleSink {
     /// A sink for the source that feeds `track`.
     pub fn new(track: TrackId, outlet: Outlet, clock: Arc<SessionClock>, host: Arc<dyn HostClock>) -> Self {
-        let crystal = Mutex::new(Crystal::new());
-        Self { shared: Arc::new(Shared { track, outlet, clock, host, crystal }) }
+        let target = Target { outlet, clock, crystal: Crystal::new(), shape: None, pointer: None };
+        Self { shared: Arc::new(Shared { track, host, target: Mutex::new(target) }) }
     }
 
     /// Now, on the host's clock.
@@ -151,44 +161,78 @@ impl SampleSink {
         self.shared.host.now()
     }
 
+    /// From now on samples go to `outlet`, in the time of `clock`. It begins with the newest picture and the pointer, as
+    /// if the source had just been opened.
+    pub fn redirect(&self, outlet: Outlet, clock: Arc<SessionClock>) {
+        let (track, mut target) = (&self.shared.track, self.target());
+        let at = clock.session_from_host(self.now());
+        let shape = target.shape.clone().map(InputEvent::PointerShape);
+        for event in shape.into_iter().chain(target.pointer.map(InputEvent::Pointer)) {
+            outlet.input(at, &event);
+        }
+        if let Some(picture) = target.outlet.newest(track) {
+            outlet.picture(track, at, picture, &Damage::All);
+        }
+        (target.outlet, target.clock, target.crystal) = (outlet, clock, Crystal::new());
+    }
+
     /// Hands over what the source had at `at`. Never blocks: what does not fit is dropped and counted.
     pub fn push(&self, at: HostTime, content: SampleContent) {
-        let Shared { track, outlet, clock, .. } = &*self.shared;
-        let session = clock.session_from_host(at);
+        let (track, mut target) = (&self.shared.track, self.target());
+        let session = target.clock.session_from_host(at);
         match content {
-            SampleContent::Picture { picture, damage } => outlet.picture(track, session, &picture, &damage),
-            SampleContent::Input(event) => outlet.input(session, &event),
-            SampleContent::Unchanged => outlet.count(track, |counts| counts.unchanged += 1),
-            SampleContent::Missed(pictures) => outlet.count(track, |counts| counts.dropped += pictures),
+            SampleContent::Picture { picture, damage } => {
+                target.outlet.picture(track, session, picture, &damage);
+            }
+            SampleContent::Input(event) => {
+                target.remember(&event);
+                target.outlet.input(session, &event);
+            }
+            SampleContent::Unchanged => target.outlet.count(track, |counts| counts.unchanged += 1),
+            SampleContent::Missed(pictures) => {
+                target.outlet.count(track, |counts| counts.dropped += pictures);
+            }
             SampleContent::Sound { rate, channels, samples } => {
                 let mut block = AudioBlock { at: session, rate, channels, samples };
-                block.at = self.stamped(session, &block);
-                outlet.sound.push((track.clone(), block));
+                block.at = target.stamped(session, &block);
+                target.outlet.sound.push((track.clone(), block));
             }
         }
     }
 
     /// Says what befell the source.
     pub fn report(&self, event: SourceEvent) {
+        let mut target = self.target();
         if matches!(event, SourceEvent::Lost { .. } | SourceEvent::Changed { .. }) {
             // What comes next is counted by another crystal.
-            *self.crystal() = Crystal::new();
+            target.crystal = Crystal::new();
         }
-        self.shared.outlet.events.push((self.shared.track.clone(), event));
+        target.outlet.events.push((self.shared.track.clone(), event));
+    }
+
+    fn target(&self) -> std::sync::MutexGuard<'_, Target> {
+        self.shared.target.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Target {
+    fn remember(&mut self, event: &InputEvent) {
+        match event {
+            InputEvent::PointerShape(shape) => self.shape = Some(shape.clone()),
+            InputEvent::Pointer(place) => self.pointer = Some(*place),
+            InputEvent::PointerGone => self.pointer = None,
+            _ => {}
+        }
     }
 
     /// When the first sample of `block` was heard, by the device's own count of samples: arrivals jitter, a
     /// crystal does not.
-    fn stamped(&self, arrival: Timestamp, block: &AudioBlock) -> Timestamp {
-        let mut crystal = self.crystal();
+    fn stamped(&mut self, arrival: Timestamp, block: &AudioBlock) -> Timestamp {
+        let crystal = &mut self.crystal;
         let device = crystal.elapsed(block.rate);
         crystal.clock.observe(device, arrival);
         crystal.frames = crystal.frames.saturating_add_unsigned(block.frames() as u64);
         crystal.clock.session_from_device(device)
-    }
-
-    fn crystal(&self) -> std::sync::MutexGuard<'_, Crystal> {
-        self.shared.crystal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -288,6 +332,36 @@ mod tests {
             [count(48_000, 48_000), count(44_100, 44_100), count(44_100, 1), count(48_000, 1)],
             [0, 1_000_000_000, 2_000_000_000, 2_000_022_676,]
         );
+    }
+
+    #[test]
+    fn a_source_that_is_redirected_begins_anew_in_the_time_of_another_session() {
+        let host = Arc::new(Still::default());
+        let (before, intake) = Outlet::new(&[&["mic".parse().unwrap()]]);
+        let clock = Arc::new(SessionClock::new(HostTime(1_000)));
+        let sink = SampleSink::new("mic".parse().unwrap(), before, clock, Arc::clone(&host) as Arc<_>);
+        let picture = Planes {
+            format: PixelFormat::Bgrx,
+            size: Size::new(1, 1),
+            stride: 4,
+            bytes: Bytes::from_static(&[0; 4]),
+        };
+        let damage = Damage::Rects(Vec::new());
+        sink.push(HostTime(2_000), SampleContent::Picture { picture, damage });
+        sink.push(HostTime(3_000), SampleContent::Input(InputEvent::Pointer(Point { x: 1, y: 2 })));
+        sink.push(HostTime(1_000), sound(48_000, 480));
+
+        host.0.store(9_000_000_000, Ordering::Relaxed);
+        let (after, begun) = Outlet::new(&[&["mic".parse().unwrap()]]);
+        sink.redirect(after, Arc::new(SessionClock::new(HostTime(8_999_999_000))));
+        let [viewer] = begun.viewers.try_into().unwrap();
+        let found = viewer.pictures.take(&"mic".parse().unwrap()).unwrap();
+        assert_eq!((found.at, found.damage), (Timestamp(1_000), Damage::All));
+        let pointer = InputEvent::Pointer(Point { x: 1, y: 2 });
+        assert!(viewer.inputs.try_iter().eq([(Timestamp(1_000), pointer)]));
+        sink.push(HostTime(9_000_000_000), sound(48_000, 480));
+        assert_eq!(begun.sound.try_recv().unwrap().1.at, Timestamp(1_000));
+        assert_eq!(intake.sound.len(), 1);
     }
 
     #[test]
