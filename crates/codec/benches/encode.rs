@@ -5,7 +5,7 @@
 
 use model::{Nv12, Size, Timestamp};
 use spool_codec::{
-    AudioCodec, AudioConfig, AudioEncoder, Speed, VideoCodec, VideoConfig, VideoDecoder, VideoEncoder,
+    AudioCodec, AudioConfig, AudioEncoder, Speed, VideoCodec, VideoConfig, VideoDecoder, VideoEncoder, jpeg,
 };
 use std::{env, fs, time::Instant};
 
@@ -70,6 +70,20 @@ fn bench_sound() {
     println!("{:24} AAC: {:6.2} ms a second", "sound", (cpu_ms() - start) / 20.0);
 }
 
+/// As large as a preview is, and as large as a still.
+fn bench_jpeg() {
+    for (width, height) in [(640, 360), (1280, 720)] {
+        let size = Size::new(width, height);
+        let whole = text(0);
+        let (luma, chroma) = (&whole[..(1920 * height) as usize], &whole[LUMA..]);
+        let start = cpu_ms();
+        let bytes: usize =
+            (0..PICTURES).map(|_| jpeg(Nv12 { size, stride: 1920, luma, chroma }).unwrap().len()).sum();
+        let each = (cpu_ms() - start) / PICTURES as f64;
+        println!("{:24} JPEG: {each:6.2} ms, {} kB", size.to_string(), bytes / PICTURES / 1000);
+    }
+}
+
 /// Milliseconds that all threads so far spent on processors, where the system tells; else milliseconds.
 fn cpu_ms() -> f64 {
     let on_processors = || {
@@ -102,4 +116,5 @@ fn main() {
         }
     }
     bench_sound();
+    bench_jpeg();
 }
