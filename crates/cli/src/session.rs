@@ -10,7 +10,7 @@ use engine::{
 pub(crate) fn stop(common: &Common) -> Result<()> {
     match connect::tell(common, Command::Stop)? {
         Reply::Finished(summary) => words::print_finished(common.json, &summary),
-        Reply::Done => bail!("it has not begun yet, and ends as soon as it does"),
+        Reply::Done => bail!("nothing was recorded yet; what was about to begin is called off"),
         reply => connect::surprised(&reply),
     }
 }

@@ -29,6 +29,12 @@ pub enum EngineError {
     /// A waveform of a recording without sound.
     #[error("there is no sound in this recording")]
     NoSound,
+    /// A device that has one user has one.
+    #[error("{device} is in use: it is being recorded or previewed")]
+    DeviceInUse {
+        /// Its id.
+        device: String,
+    },
     /// The engine is ending.
     #[error("the engine is ending; try again")]
     Ending,
@@ -80,6 +86,7 @@ impl EngineError {
             Self::NoSource => "no_source",
             Self::NoPictures => "no_pictures",
             Self::NoSound => "no_sound",
+            Self::DeviceInUse { .. } => "device_in_use",
             Self::Ending => "ending",
             Self::Protocol { .. } => "protocol",
             Self::Capture(_) => "capture",

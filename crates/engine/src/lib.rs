@@ -9,6 +9,7 @@ mod clock;
 pub mod command;
 mod diagnose;
 mod error;
+mod glance;
 mod input;
 pub mod layout;
 mod library;
@@ -16,6 +17,8 @@ mod live;
 mod picture;
 mod platform;
 mod pressure;
+mod preview;
+mod rehearsal;
 mod run;
 mod session;
 pub mod settings;
@@ -140,6 +143,8 @@ impl Engine {
             Command::Export(plan) => library::export::export(&self.store, &plan, hear),
             Command::Devices { synthetic } => Ok(Reply::Devices(sources::devices(synthetic)?)),
             Command::Permissions => Ok(Reply::Permissions(sources::permissions())),
+            Command::Look { width, after } => self.look(width, after),
+            Command::Glance { device, width } => self.glance(device, width),
             Command::Environment => Ok(Reply::Environment(command::environment())),
             Command::Subscribe => Ok(Reply::Done),
             other => self.ask_loop(other),
@@ -179,6 +184,21 @@ impl Engine {
         let (answer, answered) = bounded(1);
         self.inputs.send(Input::Command(command, answer)).map_err(|_| EngineError::Ending)?;
         answered.recv().map_err(|_| EngineError::Ending)?
+    }
+
+    fn look(&self, width: u32, after: u64) -> Result<Reply, EngineError> {
+        let (answer, answered) = bounded(1);
+        self.inputs.send(Input::Look { width, answer }).map_err(|_| EngineError::Ending)?;
+        let board = answered.recv().map_err(|_| EngineError::Ending)??;
+        Ok(board.picture(after).map_or(Reply::Done, Reply::Blob))
+    }
+
+    fn glance(&self, device: String, width: u32) -> Result<Reply, EngineError> {
+        let wanted = glance::Wanted::new(&device, width)?;
+        if wanted.has_one_user() {
+            self.ask_loop(Command::Glance { device, width })?;
+        }
+        wanted.picture().map(Reply::Blob)
     }
 
     /// From now on, what happens.

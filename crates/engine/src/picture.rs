@@ -60,6 +60,28 @@ impl Show {
             Self::Source(track) => vec![track.clone()],
         }
     }
+
+    /// The scene on this canvas, where the pictures of its sources, in their order, have these sizes.
+    pub(crate) fn scene(&self, canvas: Size, sizes: &[Option<Size>], layout: &Layout) -> Scene {
+        let sources = self.sources();
+        let pictured = |text: &'static str| {
+            let track = sources::name(text);
+            let index = sources.iter().position(|source| *source == track)?;
+            sizes.get(index).copied().flatten().map(|size| Pictured { track, size })
+        };
+        match self {
+            Self::Program { .. } => {
+                let (screen, camera) = (pictured("screen"), pictured("camera"));
+                let main = screen.as_ref().or(camera.as_ref()).map_or(canvas, |main| main.size);
+                let overlays = LiveFrames::overlays().map(|track| Pictured { track, size: main });
+                layout.scene(canvas, screen.as_ref(), camera.as_ref(), &overlays)
+            }
+            Self::Source(track) => {
+                let size = sizes.first().copied().flatten().unwrap_or(canvas);
+                Scene::of(track.clone(), Rect::whole(size), canvas)
+            }
+        }
+    }
 }
 
 /// What a track of pictures is made of.
@@ -321,7 +343,8 @@ impl PictureTrack {
                 self.live.resize(main);
                 self.link.say(Input::Sized { track: self.link.track.clone(), size: main, at });
             }
-            self.scene = Some((sizes.clone(), self.compose(canvas, &sizes)));
+            let scene = self.plan.show.scene(canvas, &sizes, &self.plan.layout);
+            self.scene = Some((sizes, scene));
         }
         // A lighter preset waits for the next chunk, which begins anew anyway.
         let speed = self.pressure.relief().speed;
@@ -329,26 +352,6 @@ impl PictureTrack {
         match &self.line {
             Some(line) if line.canvas == canvas && (line.speed == speed || !may_change) => Ok(()),
             _ => self.open(canvas, speed, at),
-        }
-    }
-
-    fn compose(&self, canvas: Size, sizes: &[Option<Size>]) -> Scene {
-        let pictured = |text: &'static str| {
-            let track = sources::name(text);
-            let index = self.sources.iter().position(|source| *source == track)?;
-            sizes[index].map(|size| Pictured { track, size })
-        };
-        match &self.plan.show {
-            Show::Program { .. } => {
-                let (screen, camera) = (pictured("screen"), pictured("camera"));
-                let main = screen.as_ref().or(camera.as_ref()).map_or(canvas, |main| main.size);
-                let overlays = LiveFrames::overlays().map(|track| Pictured { track, size: main });
-                self.plan.layout.scene(canvas, screen.as_ref(), camera.as_ref(), &overlays)
-            }
-            Show::Source(track) => {
-                let size = sizes.first().copied().flatten().unwrap_or(canvas);
-                Scene::of(track.clone(), Rect::whole(size), canvas)
-            }
         }
     }
 

@@ -1,10 +1,14 @@
 //! The engine's one loop over one closed set of inputs. It owns the running session; nothing else changes it.
 
+mod rehearse;
+
 use crate::{
     clock::SleepWatch,
     command::{Activity, Command, Event, Reply, SessionPlan, Snapshot, Summary},
     error::EngineError,
     picture::PictureReport,
+    preview::{Board, Preview},
+    rehearsal::{Rehearsal, Rehearsing},
     session::Session,
     settings::Settings,
     subscription::{Listeners, Subscription},
@@ -26,6 +30,8 @@ use store::{ChunkStore, StoreError};
 
 /// How often disk and sleep are looked at, and listeners hear a snapshot.
 const TICK: Duration = Duration::from_millis(500);
+/// Levels of a rehearsal move as people speak.
+const REHEARSAL_TICK: Duration = Duration::from_millis(200);
 /// Without a session there is little to look at.
 const IDLE_TICK: Duration = Duration::from_secs(2);
 
@@ -38,6 +44,13 @@ pub(crate) enum Input {
     Subscribe(Sender<Subscription>),
     /// A session's sources are open, or could not be opened.
     Begun(Box<Result<Session, EngineError>>),
+    /// The same for a rehearsal.
+    Rehearsed(Box<Result<Rehearsal, EngineError>>),
+    /// Somebody looks, and wants to know where the picture will be.
+    Look {
+        width: u32,
+        answer: Sender<Result<Arc<Board>, EngineError>>,
+    },
     Report(TrackId, PictureReport),
     Heard(HashMap<TrackId, Heard>),
     Gap(Gap),
@@ -74,7 +87,7 @@ pub(crate) enum Input {
 }
 
 /// Somebody who waits for an answer.
-type Waiting = Sender<Result<Reply, EngineError>>;
+pub(crate) type Waiting = Sender<Result<Reply, EngineError>>;
 
 /// A session whose sources are being opened.
 struct Beginning {
@@ -84,6 +97,8 @@ struct Beginning {
     told: bool,
     /// It is to end as soon as it has begun.
     abandoned: bool,
+    /// What is to begin once a rehearsal is open whose sources it may go on with.
+    queued: Option<Box<SessionPlan>>,
 }
 
 pub(crate) struct Loop {
@@ -95,6 +110,8 @@ pub(crate) struct Loop {
     session: Option<Session>,
     /// Whoever asked for a session whose sources are being opened.
     beginning: Option<Beginning>,
+    rehearsing: Rehearsing,
+    preview: Preview,
     stoppers: Vec<Waiting>,
     ending: Vec<Waiting>,
     is_ending: bool,
@@ -122,6 +139,8 @@ impl Loop {
             listeners: Listeners::default(),
             session: None,
             beginning: None,
+            rehearsing: Rehearsing::default(),
+            preview: Preview::default(),
             stoppers: Vec::new(),
             ending: Vec::new(),
             is_ending: false,
@@ -141,7 +160,7 @@ impl Loop {
             tracing::warn!(%error, "starting with default settings");
         }
         loop {
-            let events = self.session.as_ref().map_or_else(never, |session| session.events().clone());
+            let events = self.source_events();
             let ends_in = self.session.as_ref().and_then(Session::ends_in);
             let tick_in = self.next_tick.saturating_duration_since(Instant::now());
             let wait = ends_in.map_or(tick_in, |ends_in| ends_in.min(tick_in));
@@ -155,10 +174,9 @@ impl Loop {
             }
             if Instant::now() >= self.next_tick {
                 self.tick();
-                let is_idle = self.session.is_none() && self.beginning.is_none();
-                self.next_tick = Instant::now() + if is_idle { IDLE_TICK } else { TICK };
+                self.next_tick = Instant::now() + self.pause();
             }
-            let is_free = self.session.is_none() && self.beginning.is_none();
+            let is_free = self.session.is_none() && self.beginning.is_none() && self.rehearsing.is_idle();
             if is_free && (self.is_ending || self.is_idle()) {
                 tracing::info!("ending");
                 for waiting in self.ending {
@@ -166,6 +184,20 @@ impl Loop {
                 }
                 return;
             }
+        }
+    }
+
+    fn source_events(&self) -> Receiver<(TrackId, SourceEvent)> {
+        let rehearsed = self.rehearsing.running.as_ref().map(Rehearsal::events);
+        self.session.as_ref().map(Session::events).or(rehearsed).cloned().unwrap_or_else(never)
+    }
+
+    /// Until the next tick.
+    fn pause(&self) -> Duration {
+        match (&self.session, &self.beginning) {
+            (None, None) if self.rehearsing.running.is_some() => REHEARSAL_TICK,
+            (None, None) if self.rehearsing.is_idle() => IDLE_TICK,
+            _ => TICK,
         }
     }
 
@@ -178,6 +210,8 @@ impl Loop {
             Input::Command(command, waiting) => self.command(command, waiting),
             Input::Subscribe(waiting) => drop(waiting.send(self.listeners.subscribe())),
             Input::Begun(outcome) => self.begun(*outcome),
+            Input::Rehearsed(outcome) => self.rehearsed(*outcome),
+            Input::Look { width, answer } => drop(answer.send(self.look(width))),
             Input::Relieved { track, more, longer_chunks, message } => {
                 let Some(session) = &mut self.session else { return };
                 session.relieved(&track, longer_chunks);
@@ -209,6 +243,8 @@ impl Loop {
     fn command(&mut self, command: Command, waiting: Waiting) {
         let reply = match command {
             Command::Begin(plan) => return self.begin(plan, waiting),
+            Command::Rehearse(plan) => return self.rehearse(*plan, waiting),
+            Command::Glance { device, .. } => self.may_glance(device),
             Command::Arrange(layout) => self.arrange(layout),
             Command::Layout => Ok(Reply::Layout(self.layout())),
             Command::Annotate(annotation) => self.annotate(annotation),
@@ -218,13 +254,7 @@ impl Loop {
                 self.stoppers.push(waiting);
                 return self.stop(None);
             }
-            Command::Stop => match &mut self.beginning {
-                Some(beginning) => {
-                    beginning.abandoned = true;
-                    Ok(Reply::Done)
-                }
-                None => Err(EngineError::NotRecording),
-            },
+            Command::Stop => self.call_off(),
             Command::Status => Ok(Reply::Status(Box::new(self.snapshot()))),
             Command::Settings { key: Some(key) } => {
                 self.reload().and_then(|()| self.settings.setting(&key)).map(|one| Reply::Settings(vec![one]))
@@ -234,6 +264,7 @@ impl Loop {
             Command::Shutdown => {
                 self.is_ending = true;
                 self.ending.push(waiting);
+                self.rehearsing.end();
                 return self.stop(None);
             }
             other => Err(EngineError::Invalid(format!("{other:?} is not for the engine's loop"))),
@@ -246,25 +277,47 @@ impl Loop {
         self.session.as_mut().ok_or(EngineError::NotRecording)
     }
 
-    /// Opens the sources on a thread of its own, since a desktop may ask its user first. The answer comes then.
     fn begin(&mut self, plan: Box<SessionPlan>, waiting: Waiting) {
         if let Err(error) = self.may_begin() {
             return answer(&waiting, Err(error));
         }
+        let since = Instant::now();
+        self.beginning =
+            Some(Beginning { waiting, since, told: false, abandoned: false, queued: Some(plan) });
+        if !self.rehearsing.is_opening() {
+            self.begin_queued();
+        }
+    }
+
+    /// Opens the sources on a thread of its own, since a desktop may ask its user first. The answer comes then.
+    fn begin_queued(&mut self) {
+        let Some(plan) = self.beginning.as_mut().and_then(|beginning| beginning.queued.take()) else {
+            return;
+        };
         let (settings, store) = (self.settings.clone(), self.store.clone());
-        let inputs = self.inputs.clone();
+        let (inputs, held) = (self.inputs.clone(), self.rehearsing.take());
         let opening = spawn("begin", move || {
-            let session = Session::begin(&plan, &settings, &store, &inputs);
+            let session = Session::begin(&plan, &settings, &store, &inputs, held);
             // The loop waits for this before it ends.
             let _ending = inputs.send(Input::Begun(Box::new(session)));
         });
-        match opening {
-            Ok(_ends_with_its_message) => {
-                let since = Instant::now();
-                self.beginning = Some(Beginning { waiting, since, told: false, abandoned: false });
-            }
-            Err(error) => answer(&waiting, Err(error)),
+        if let Err(error) = opening
+            && let Some(beginning) = self.beginning.take()
+        {
+            answer(&beginning.waiting, Err(error));
         }
+    }
+
+    /// Ends what has not begun yet.
+    fn call_off(&mut self) -> Result<Reply, EngineError> {
+        if let Some(beginning) = &mut self.beginning {
+            beginning.abandoned = true;
+        } else if self.rehearsing.end() {
+            self.preview.change();
+        } else {
+            return Err(EngineError::NotRecording);
+        }
+        Ok(Reply::Done)
     }
 
     fn may_begin(&mut self) -> Result<(), EngineError> {
@@ -295,6 +348,8 @@ impl Loop {
             self.next_tick = Instant::now();
             reply
         });
+        // With a session there is something else to see, and without one there is nothing any more.
+        self.preview.change();
         let beginning = self.beginning.take();
         let is_abandoned = beginning.as_ref().is_some_and(|beginning| beginning.abandoned);
         if let Some(Beginning { waiting, .. }) = beginning {
@@ -307,11 +362,23 @@ impl Loop {
     }
 
     fn layout(&self) -> Layout {
-        self.session.as_ref().map_or_else(|| self.settings.layout(), Session::layout)
+        let rehearsed = self.rehearsing.running.as_ref().map(Rehearsal::layout);
+        self.session.as_ref().map(Session::layout).or(rehearsed).unwrap_or_else(|| self.settings.layout())
     }
 
     fn arrange(&mut self, layout: Layout) -> Result<Reply, EngineError> {
-        self.running()?.arrange(layout);
+        let shown = match (&mut self.session, &mut self.rehearsing.running) {
+            (Some(session), _) => {
+                session.arrange(layout);
+                session.shown_layout()
+            }
+            (None, Some(rehearsal)) => {
+                rehearsal.arrange(layout);
+                rehearsal.shown_layout()
+            }
+            (None, None) => return Err(EngineError::NotRecording),
+        };
+        self.preview.arrange(shown);
         Ok(Reply::Done)
     }
 
@@ -327,6 +394,7 @@ impl Loop {
 
     fn finalized(&mut self, outcome: Result<Manifest, StoreError>) {
         let Some(session) = self.session.take() else { return };
+        self.preview.change();
         let stoppers = std::mem::take(&mut self.stoppers);
         match outcome {
             Ok(manifest) => {
@@ -376,7 +444,13 @@ impl Loop {
         if let SourceEvent::Allowed { token } = &event {
             self.remember_token(token);
         }
-        let Some(session) = &mut self.session else { return };
+        let Some(session) = &mut self.session else {
+            let rehearsal = self.rehearsing.running.as_mut();
+            if let Some((code, message)) = rehearsal.and_then(|one| one.source_event(track, event)) {
+                self.notice(code, Some(track), message);
+            }
+            return;
+        };
         let told = session.source_event(track, event);
         let is_over = session.is_over();
         if let Some((code, message)) = told {
@@ -439,8 +513,12 @@ impl Loop {
             && beginning.since.elapsed() >= ASKING
         {
             beginning.told = true;
-            self.notice("asking", None, "waiting for an answer to the desktop's question".to_owned());
+            self.asking();
         }
+        if self.rehearsing.is_asking(ASKING) {
+            self.asking();
+        }
+        self.rehearse_on();
         if let Some(session) = &mut self.session {
             for change in session.tick() {
                 self.alarm(change);
@@ -448,6 +526,10 @@ impl Loop {
             self.watch_disk();
             self.publish_snapshot();
         }
+    }
+
+    fn asking(&mut self) {
+        self.notice("asking", None, "waiting for an answer to the desktop's question".to_owned());
     }
 
     fn alarm(&mut self, Change { alarm, raised }: Change) {
@@ -475,13 +557,13 @@ impl Loop {
     }
 
     fn snapshot(&self) -> Snapshot {
-        match &self.session {
-            Some(session) => session.snapshot(self.disk_free),
-            None => Snapshot {
-                activity: Activity::Idle,
-                disk_free: self.store.free_space().unwrap_or(0),
-                ..Snapshot::default()
-            },
+        if let Some(session) = &self.session {
+            return session.snapshot(self.disk_free);
+        }
+        let disk_free = self.store.free_space().unwrap_or(0);
+        match &self.rehearsing.running {
+            Some(rehearsal) => rehearsal.snapshot(disk_free),
+            None => Snapshot { activity: Activity::Idle, disk_free, ..Snapshot::default() },
         }
     }
 
@@ -500,7 +582,7 @@ impl Loop {
     }
 }
 
-fn answer(waiting: &Waiting, reply: Result<Reply, EngineError>) {
+pub(crate) fn answer(waiting: &Waiting, reply: Result<Reply, EngineError>) {
     // Whoever asked may have gone.
     let _gone = waiting.send(reply);
 }

@@ -2,17 +2,19 @@
 
 use crate::{
     clock::utc_now,
-    command::{Activity, Choice, SessionPlan, Snapshot, Summary},
+    command::{Activity, Choice, Quality, SessionPlan, Snapshot, Summary},
     error::EngineError,
+    picture::Show,
+    preview::Stage,
     run::Input,
     settings::Settings,
-    sources::{self, Opened},
+    sources::{self, Held, Opened, Source},
     status::Status,
     threads::{Control, PIECES_MAX, Pieces, SessionTime, Threads, Worker, spawn},
     watch::{Alarm, Change, Heard, Looks, Watch},
     writer::{self, Write},
 };
-use capture::{Capture, Intake, LostReason, Outlet, SourceEvent};
+use capture::{Intake, LostReason, Outlet, SourceEvent};
 use crossbeam_channel::{Sender, bounded};
 use media::ChunkPolicy;
 use model::{
@@ -40,9 +42,12 @@ pub(crate) struct Session {
     pub(crate) stop_at: Option<Timestamp>,
     pub(crate) status: Status,
     time: SessionTime,
-    captures: Vec<Capture>,
+    sources: Vec<Source>,
     outlet: Outlet,
     intake: Intake,
+    /// What a preview shows: all pictures together.
+    program: Option<Show>,
+    quality: Quality,
     watch: Watch,
     /// The sources' names for people.
     names: HashMap<TrackId, String>,
@@ -66,19 +71,20 @@ pub(crate) struct Session {
 pub(crate) type Notice = (&'static str, String);
 
 impl Session {
-    /// Opens the sources, makes the session in the store and starts its threads. May take as long as people take to
-    /// answer a question of their desktop's.
+    /// Opens the sources, or goes on with those that a rehearsal left, makes the session in the store and starts its
+    /// threads. May take as long as people take to answer a question of their desktop's.
     pub(crate) fn begin(
         plan: &SessionPlan,
         settings: &Settings,
         store: &ChunkStore,
         inputs: &Sender<Input>,
+        held: Held,
     ) -> Result<Self, EngineError> {
         let policy = ChunkPolicy::new(Duration::from_millis(plan.chunk_ms))?;
         check(plan)?;
         let layout = plan.layout.unwrap_or_else(|| settings.layout()).checked();
         let time = SessionTime::begin();
-        let opened = sources::open(plan, settings.screen_token(), &time)?;
+        let opened = sources::open(plan, settings.screen_token(), &time, held)?;
         let meta = describe(plan, policy, layout, &opened);
         let (queue, queued) = bounded(PIECES_MAX);
         let pieces = Pieces::new(queue.clone());
@@ -100,9 +106,11 @@ impl Session {
             status: Status::new(&meta.tracks, opened.notices, plan.fps),
             stop_at: plan.stop_after_ms.map(|ms| Timestamp::ZERO + Duration::from_millis(ms)),
             meta,
-            captures: opened.captures,
+            sources: opened.sources,
             outlet: opened.outlet,
             intake: opened.intake,
+            program: opened.program,
+            quality: plan.quality,
             watch,
             names,
             workers: starts.into_iter().map(|start| start.run(inputs)).collect::<Result<_, _>>()?,
@@ -151,17 +159,43 @@ impl Session {
         self.layout
     }
 
+    /// How sources are seen now: as people want it, but without a camera that is gone, since its last picture would
+    /// look like one that is there.
+    pub(crate) fn shown_layout(&self) -> Layout {
+        let mut layout = self.layout;
+        layout.camera.shown &= !self.lost.contains_key(&sources::name("camera"));
+        layout
+    }
+
+    /// What there is to look at.
+    pub(crate) fn stage(&self) -> Stage {
+        Stage {
+            outlet: self.outlet.clone(),
+            show: self.program.clone(),
+            quality: self.quality,
+            time: self.time.clone(),
+        }
+    }
+
+    /// Whether a track gives way to a machine that is too slow.
+    pub(crate) fn is_pressed(&self) -> bool {
+        !self.pressed.is_empty()
+    }
+
+    /// Whether this device is recorded.
+    pub(crate) fn uses(&self, id: &str) -> bool {
+        self.sources.iter().any(|source| source.id.as_str() == id)
+    }
+
     /// Arranges the sources anew.
     pub(crate) fn arrange(&mut self, layout: Layout) {
         self.layout = layout.checked();
         self.rearrange();
     }
 
-    /// Tells how sources are arranged now: as people want it, but without a camera that is gone, since its last
-    /// picture would look like one that is there.
+    /// Tells how sources are arranged now.
     fn rearrange(&mut self) {
-        let mut layout = self.layout;
-        layout.camera.shown &= !self.lost.contains_key(&sources::name("camera"));
+        let layout = self.shown_layout();
         let change = LayoutChange { at: self.now(), layout };
         self.tell(Control::Layout(layout));
         self.unwritten = Some(change);
@@ -387,7 +421,7 @@ impl Session {
 
     /// Whether no source will give anything any more.
     pub(crate) fn is_over(&self) -> bool {
-        self.lost.values().filter(|lost| lost.ended).count() == self.captures.len()
+        self.lost.values().filter(|lost| lost.ended).count() == self.sources.len()
     }
 
     pub(crate) fn track_failed(&mut self, track: &TrackId, message: &str) {
@@ -444,7 +478,7 @@ impl Session {
 
     /// Waits for the threads, which have ended or are about to, and says how it went.
     pub(crate) fn finish(self, manifest: &Manifest) -> Summary {
-        drop(self.captures);
+        drop(self.sources);
         for thread in self.workers.into_iter().map(|worker| worker.thread).chain([self.writer_thread]) {
             if thread.join().is_err() {
                 tracing::error!(session = %self.meta.id, "a thread of the session panicked");
@@ -477,7 +511,8 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn check(plan: &SessionPlan) -> Result<(), EngineError> {
+/// Whether the plan makes sense, whatever devices there are.
+pub(crate) fn check(plan: &SessionPlan) -> Result<(), EngineError> {
     for (what, text, limit) in [("title", &plan.title, 200), ("description", &plan.description, 2000)] {
         if text.chars().count() > limit {
             return Err(EngineError::Invalid(format!("the {what} is longer than {limit} characters")));

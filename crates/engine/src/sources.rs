@@ -9,23 +9,50 @@ use crate::{
     watch::Watched,
 };
 use capture::{
-    Capture, CaptureBackend, Format, Intake, Outlet, PermissionState, SampleSink, SourceConfig, SourceId,
-    SourceInfo, SourceKind,
+    Capture, CaptureBackend, Format, Intake, Outlet, PermissionState, SampleSink, SourceConfig, SourceEvent,
+    SourceId, SourceInfo, SourceKind,
 };
+use crossbeam_channel::Receiver;
 use model::{Mode, Timestamp, TrackId, TrackInfo, TrackKind};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 /// A source that took longer to open asked the user something: recording begins after the answer.
 const ASKED: Duration = Duration::from_secs(1);
 
+/// A camera has one user, in this process too: whoever opens one waits until a glance at it is over.
+static CAMERA: Mutex<()> = Mutex::new(());
+
+/// A source that runs. Dropping it closes its device.
+pub(crate) struct Source {
+    pub(crate) id: SourceId,
+    pub(crate) track: TrackId,
+    config: SourceConfig,
+    synthetic: bool,
+    sink: SampleSink,
+    _capture: Capture,
+}
+
+/// What a rehearsal leaves to whoever goes on with its sources.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(crate) sources: Vec<Source>,
+    /// What befell them and is not heard yet.
+    pub(crate) events: Option<Receiver<(TrackId, SourceEvent)>>,
+}
+
 /// What a plan became.
 pub(crate) struct Opened {
-    pub(crate) captures: Vec<Capture>,
+    pub(crate) sources: Vec<Source>,
     pub(crate) tracks: Vec<TrackInfo>,
     pub(crate) outlet: Outlet,
     pub(crate) intake: Intake,
     /// What each of the intake's viewers is for: a track of pictures, or else the data track.
     pub(crate) shows: Vec<Option<Show>>,
+    /// All pictures together, where there are any, whether or not they are a track.
+    pub(crate) program: Option<Show>,
     pub(crate) sound: Vec<(TrackId, Silence)>,
     /// Every source with its name for people.
     pub(crate) watched: Vec<(TrackId, Watched, String)>,
@@ -38,8 +65,14 @@ pub(crate) fn name(text: &'static str) -> TrackId {
     text.parse().expect("track names in the code are valid")
 }
 
-fn backend(synthetic: bool) -> Arc<dyn CaptureBackend> {
+pub(crate) fn backend(synthetic: bool) -> Arc<dyn CaptureBackend> {
     if synthetic { capture::synthetic() } else { capture::native() }
+}
+
+/// Nobody else in this process opens a camera while this lives.
+pub(crate) fn only_user_of_cameras() -> MutexGuard<'static, ()> {
+    // Nothing lies behind the lock that a panic could spoil.
+    CAMERA.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What could be recorded.
@@ -154,35 +187,42 @@ struct Found {
     source: SourceInfo,
 }
 
-/// Opens what the plan wants. The screen first: its first picture is what people wait for, and its system may have a
-/// question, after whose answer time begins.
+/// Opens what the plan wants, and goes on with what is open of it already. The screen first: its first picture is what
+/// people wait for, and its system may have a question, after whose answer time begins.
 pub(crate) fn open(
     plan: &SessionPlan,
     token: Option<String>,
     time: &SessionTime,
+    held: Held,
 ) -> Result<Opened, EngineError> {
     let backend = backend(plan.synthetic);
     let mut notices = Vec::new();
     let found = find_all(plan, &*backend, &mut notices)?;
     let has = |wish| found.iter().any(|found| found.wish == wish);
-    let shows = shows(plan.mode, has(Wish::Screen), has(Wish::Camera));
+    let (screen, camera) = (has(Wish::Screen), has(Wish::Camera));
+    let shows = shows(plan.mode, screen, camera);
     let wanted: Vec<Vec<TrackId>> =
         shows.iter().map(|show| show.as_ref().map(Show::sources).unwrap_or_default()).collect();
     let (outlet, intake) = Outlet::new(&wanted.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    let mut opener = Opener { plan, backend, token, outlet: &outlet, time };
-    let (mut captures, mut opened) = (Vec::new(), Vec::new());
+    let mut opener = Opener { plan, backend, token, outlet: &outlet, time, held: held.sources };
+    // A device that has one user must be free before it is opened in another way.
+    opener.close_unwanted(&found);
+    let (mut sources, mut opened) = (Vec::new(), Vec::new());
     for found in found {
         match opener.open(&found) {
-            Ok(capture) => {
-                captures.push(capture);
+            Ok(source) => {
+                sources.push(source);
                 opened.push(found);
             }
             Err(error) if must_work(found.wish, plan) => return Err(error),
             Err(error) => notices.push(without(found.wish, &error)),
         }
     }
-    if captures.is_empty() {
+    if sources.is_empty() {
         return Err(EngineError::NoSource);
+    }
+    for (track, event) in held.events.iter().flat_map(Receiver::try_iter) {
+        sources.iter().filter(|source| source.track == track).for_each(|one| one.sink.report(event.clone()));
     }
     let silence = |wish| if wish == Wish::SystemAudio { Silence::Natural } else { Silence::Loss };
     let sound = opened.iter().filter(|found| found.source.kind.is_audio());
@@ -193,10 +233,11 @@ pub(crate) fn open(
             .iter()
             .map(|found| (found.wish.track(), found.wish.watched(), found.source.name.clone()))
             .collect(),
-        captures,
+        sources,
         outlet,
         intake,
         shows,
+        program: (screen || camera).then_some(Show::Program { screen, camera }),
         notices,
     })
 }
@@ -325,31 +366,49 @@ struct Opener<'a> {
     token: Option<String>,
     outlet: &'a Outlet,
     time: &'a SessionTime,
+    held: Vec<Source>,
 }
 
 impl Opener<'_> {
-    fn open(&mut self, found: &Found) -> Result<Capture, EngineError> {
+    fn config(&self, found: &Found) -> Result<SourceConfig, EngineError> {
         let format = match (&self.plan.camera_format, found.wish) {
             (Some(wanted), Wish::Camera) => Some(find_format(wanted, &found.source)?),
             _ => None,
         };
-        let config = SourceConfig {
-            format,
-            keys: self.plan.keys,
-            token: self.token.take_if(|_| found.wish == Wish::Screen),
-            ..SourceConfig::new(self.plan.fps)
-        };
-        let sink = SampleSink::new(
-            found.wish.track(),
-            self.outlet.clone(),
-            Arc::clone(&self.time.clock),
-            self.time.host(),
-        );
-        let capture = self.backend.open(&found.source.id, &config, sink)?;
+        Ok(SourceConfig { format, keys: self.plan.keys, ..SourceConfig::new(self.plan.fps) })
+    }
+
+    /// Whether this is what is wanted there.
+    fn is(&self, source: &Source, found: &Found) -> bool {
+        source.track == found.wish.track()
+            && source.id == found.source.id
+            && source.synthetic == self.plan.synthetic
+            && self.config(found).is_ok_and(|config| config == source.config)
+    }
+
+    fn close_unwanted(&mut self, all: &[Found]) {
+        let held = std::mem::take(&mut self.held);
+        self.held = held.into_iter().filter(|held| all.iter().any(|found| self.is(held, found))).collect();
+    }
+
+    fn open(&mut self, found: &Found) -> Result<Source, EngineError> {
+        let (track, clock) = (found.wish.track(), Arc::clone(&self.time.clock));
+        if let Some(index) = self.held.iter().position(|held| self.is(held, found)) {
+            let source = self.held.swap_remove(index);
+            source.sink.redirect(self.outlet.clone(), clock);
+            return Ok(source);
+        }
+        let config = self.config(found)?;
+        let sink = SampleSink::new(track.clone(), self.outlet.clone(), clock, self.time.host());
+        let token = self.token.take_if(|_| found.wish == Wish::Screen);
+        let asking = SourceConfig { token, ..config.clone() };
+        let _glances_are_over = (found.wish == Wish::Camera).then(only_user_of_cameras);
+        let capture = self.backend.open(&found.source.id, &asking, sink.clone())?;
         if found.wish == Wish::Screen && self.time.now() > Timestamp::ZERO + ASKED {
             self.time.restart();
         }
-        Ok(capture)
+        let (id, synthetic) = (found.source.id.clone(), self.plan.synthetic);
+        Ok(Source { id, track, config, synthetic, sink, _capture: capture })
     }
 }
 

@@ -107,6 +107,29 @@ fn plan() -> SessionPlan {
     }
 }
 
+/// A live picture newer than `after`: its number, and its size as its own header tells it.
+fn look(recorder: &Recorder, width: u32, after: u64) -> Option<(u64, [u16; 2])> {
+    match recorder.ask(Command::Look { width, after }).unwrap() {
+        Reply::Blob(blob) => Some((blob.number, size(&blob))),
+        Reply::Done => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Of a JPEG: in the first segment that begins a frame (ITU-T T.81, B.2.2).
+fn size(jpeg: &command::Blob) -> [u16; 2] {
+    assert_eq!((jpeg.media_type.as_str(), jpeg.length), ("image/jpeg", jpeg.bytes.len() as u64));
+    let mut at = 2;
+    loop {
+        let segment = &jpeg.bytes[at..];
+        let number = |from: usize| u16::from_be_bytes([segment[from], segment[from + 1]]);
+        if segment[1] == 0xC0 {
+            return [number(7), number(5)];
+        }
+        at += 2 + usize::from(number(2));
+    }
+}
+
 #[test]
 fn three_hours_of_sleep_are_a_gap_of_three_hours_and_no_more() {
     let recorder = Recorder::start();
@@ -333,4 +356,125 @@ fn nothing_is_arranged_or_drawn_without_a_recording_and_none_on_sound() {
     recorder.ask(Command::Begin(plan.into())).unwrap();
     assert_eq!(recorder.ask(clear()).unwrap_err().code(), "invalid");
     recorder.stop();
+}
+
+#[test]
+fn what_is_recorded_can_be_looked_at_in_every_mode() {
+    for mode in [Mode::Program, Mode::Tracks] {
+        let recorder = Recorder::start();
+        let plan = SessionPlan { mode, camera: Choice::Default, ..plan() };
+        recorder.ask(Command::Begin(plan.into())).unwrap();
+        let (mut number, mut last) = (0, [0; 2]);
+        for _ in 0..10 {
+            let (next, size) = look(&recorder, 200, number).unwrap();
+            assert!(next > number);
+            (number, last) = (next, size);
+        }
+        assert_eq!(last, [200, 112], "as large as asked for, in the program's shape");
+        // The program itself is no larger.
+        let mut large = (number, last);
+        while large.1 != [320, 180] {
+            large = look(&recorder, 4_000, large.0).unwrap();
+        }
+        recorder.stop();
+    }
+}
+
+#[test]
+fn looks_that_make_no_sense_are_refused_and_sound_has_no_picture() {
+    let recorder = Recorder::start();
+    let refused = |width| recorder.ask(Command::Look { width, after: 0 }).unwrap_err().code();
+    assert_eq!([refused(640), refused(0), refused(u32::MAX)], ["not_recording", "invalid", "invalid"]);
+    let plan = SessionPlan { screen: Choice::Off, ..plan() };
+    recorder.ask(Command::Begin(plan.into())).unwrap();
+    assert_eq!([refused(0), refused(u32::MAX)], ["invalid"; 2]);
+    assert_eq!(look(&recorder, 640, 0), None);
+    recorder.stop();
+}
+
+#[test]
+fn a_rehearsal_is_seen_and_heard_and_leaves_nothing_behind() {
+    let recorder = Recorder::start();
+    recorder.ask(Command::Rehearse(SessionPlan { camera: Choice::Default, ..plan() }.into())).unwrap();
+    recorder.wait(|snapshot| {
+        let heard = snapshot.tracks.iter().any(|track| track.peak_db.is_some_and(|peak| peak > -30.0));
+        assert_eq!((snapshot.elapsed_ms, snapshot.bytes), (0, 0));
+        look(&recorder, 320, 0).is_some() && snapshot.activity == Activity::Rehearsing && heard
+    });
+    let layout = Layout { camera: Inset::default().at(model::Corner::TopLeft), ..Layout::default() };
+    recorder.ask(Command::Arrange(layout)).unwrap();
+    assert_eq!(recorder.ask(Command::Layout).unwrap(), Reply::Layout(layout));
+    // It ends by itself, since nobody looks any more.
+    recorder.wait(|snapshot| snapshot.activity == Activity::Idle);
+    let refused = recorder.ask(Command::Look { width: 640, after: 0 }).unwrap_err();
+    assert_eq!(refused.code(), "not_recording");
+    let Ok(Reply::Recordings(Page { recordings: list, .. })) = recorder.ask(Command::List(Query::default()))
+    else {
+        panic!()
+    };
+    assert_eq!(list, []);
+}
+
+#[test]
+fn rehearsals_replace_each_other_and_give_way_to_sessions() {
+    let recorder = Recorder::start();
+    let rehearse = |screen: &str| {
+        let plan = SessionPlan { screen: Choice::Id(screen.into()), ..plan() };
+        recorder.ask(Command::Rehearse(plan.into()))
+    };
+    rehearse("synthetic:screen").unwrap();
+    assert_eq!(look(&recorder, 320, 0).unwrap().1, [320, 180]);
+    rehearse("synthetic:still:400x400").unwrap();
+    assert_eq!(look(&recorder, 320, 0).unwrap().1, [180, 180]);
+    assert_eq!(rehearse("nonsense").unwrap_err().code(), "capture");
+    rehearse("synthetic:still:400x400").unwrap();
+    recorder.ask(Command::Stop).unwrap();
+    assert_eq!(recorder.ask(Command::Stop).unwrap_err().code(), "not_recording");
+
+    rehearse("synthetic:still:400x400").unwrap();
+    let (before, _) = look(&recorder, 320, 0).unwrap();
+    recorder.begin();
+    assert_eq!(rehearse("synthetic:screen").unwrap_err().code(), "busy");
+    let (after, size) = look(&recorder, 320, before).unwrap();
+    assert_eq!((after > before, size), (true, [320, 180]));
+    recorder.record_until(500);
+    recorder.stop();
+}
+
+#[test]
+fn a_session_goes_on_with_what_a_rehearsal_has_open() {
+    let recorder = Recorder::start();
+    // A picture that never changes comes once: whoever begins later must be given it.
+    let still = SessionPlan { screen: Choice::Id("synthetic:still".into()), ..plan() };
+    recorder.ask(Command::Rehearse(still.clone().into())).unwrap();
+    look(&recorder, 320, 0).unwrap();
+    recorder.wait(|snapshot| snapshot.tracks.iter().any(|track| track.peak_db.is_some_and(|db| db > -30.0)));
+    recorder.ask(Command::Begin(still.into())).unwrap();
+    recorder.record_until(2_500);
+    let (_, manifest, _data) = recorder.stop();
+    let program = manifest.tracks.iter().find(|track| track.track.kind == TrackKind::Program).unwrap();
+    let first = program.chunks[0].span.start;
+    assert!(first < Timestamp(300_000_000), "the first picture is of {first}");
+    assert_eq!(manifest.meta.gaps, []);
+    let check = manifest.meta.check.unwrap();
+    assert!(check.end_offset_us.is_some_and(|offset| offset.abs() < 50_000), "{check:?}");
+}
+
+#[test]
+fn a_glance_shows_a_source_that_nobody_records() {
+    let recorder = Recorder::start();
+    let glance = |device: &str, width| recorder.ask(Command::Glance { device: device.into(), width });
+    let seen = |device: &str| match glance(device, 256) {
+        Ok(Reply::Blob(blob)) => size(&blob),
+        other => panic!("{device}: {other:?}"),
+    };
+    assert_eq!([seen("synthetic:screen"), seen("synthetic:camera")], [[256, 144]; 2]);
+    let refused = |device: &str, width| glance(device, width).unwrap_err().code();
+    assert_eq!(refused("synthetic:mic", 256), "invalid");
+    assert_eq!(refused("synthetic:screen", 0), "invalid");
+    assert_eq!(refused("synthetic:screen", u32::MAX), "invalid");
+    assert_eq!(refused("synthetic:nonsense", 256), "capture");
+    recorder.ask(Command::Rehearse(SessionPlan { camera: Choice::Default, ..plan() }.into())).unwrap();
+    assert_eq!(refused("synthetic:camera", 256), "device_in_use");
+    assert_eq!(seen("synthetic:screen"), [256, 144]);
 }

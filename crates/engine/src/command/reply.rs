@@ -72,6 +72,13 @@ pub struct Blob {
     pub bytes: Vec<u8>,
 }
 
+impl Blob {
+    /// A picture.
+    pub(crate) fn jpeg(bytes: Vec<u8>) -> Self {
+        Self { media_type: "image/jpeg".to_owned(), length: bytes.len() as u64, number: 0, bytes }
+    }
+}
+
 /// A part of the library's list.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Page {
