@@ -47,6 +47,8 @@ pub(crate) enum Verb {
     Resume,
     /// Shows what the engine does now.
     Status,
+    /// Makes a picture of what is recorded now.
+    Look(Look),
     /// Draws on the picture while it is recorded. Points are pixels of the screen, window or region.
     #[command(subcommand)]
     Annotate(Annotate),
@@ -88,6 +90,19 @@ pub(crate) struct Devices {
     /// Made-up sources instead of devices.
     #[arg(long)]
     pub(crate) synthetic: bool,
+    /// Puts a JPEG of each screen, window and camera into this folder, as it looks now.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pictures: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Look {
+    /// Where to, as JPEG.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Pixels across, at most; 64 to 1920 make sense.
+    #[arg(long, default_value_t = 1280)]
+    pub(crate) width: u32,
 }
 
 #[derive(Debug, clap::Args)]

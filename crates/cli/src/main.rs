@@ -12,6 +12,7 @@ mod engine_process;
 mod export;
 mod layout;
 mod library;
+mod look;
 mod mark;
 mod record;
 mod session;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Verb::Pause => session::pause(&args.common),
         Verb::Resume => session::resume(&args.common),
         Verb::Status => session::status(&args.common),
+        Verb::Look(flags) => look::run(&args.common, flags),
         Verb::Annotate(flags) => annotate::run(&args.common, flags),
         Verb::Layout(flags) => layout::run(&args.common, flags),
         Verb::List(flags) => library::list(&args.common, flags),
