@@ -11,6 +11,7 @@ pub mod film;
 pub mod library;
 pub mod program;
 pub mod random;
+pub mod shell;
 pub mod spool;
 pub mod tone;
 pub mod turn;
@@ -19,6 +20,7 @@ pub use crate::{
     disk::Disk,
     film::{Film, Pcm, Picture},
     random::Random,
+    shell::Shell,
     spool::{Done, Finished, Recorder, Spool, gaps, rows},
     turn::my_turn,
 };

@@ -1,6 +1,6 @@
 //! The `spool` program as people and scripts use it, with a data folder and an engine of its own.
 
-use crate::program::spool_binary;
+use crate::{program::spool_binary, shell::Shell};
 use rustix::process::Signal;
 use serde_json::Value;
 use stands::{
@@ -201,6 +201,18 @@ impl Spool {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             line.split(|byte| *byte == 0).nth(1) == Some(b"engine")
         })
+    }
+
+    /// A connection to the engine, which is started where none runs.
+    pub fn shell(&self) -> Shell {
+        self.json(&["devices"]);
+        let runtime = self.environment.iter().rfind(|(name, _)| name == "XDG_RUNTIME_DIR");
+        let folder =
+            Path::new(runtime.and_then(|(_, folder)| folder.as_deref()).expect("there is one")).join("spool");
+        let entries = fs::read_dir(&folder).expect("an engine listens").flatten().map(|entry| entry.path());
+        let sockets: Vec<PathBuf> = entries.collect();
+        assert_eq!(sockets.len(), 1, "more than one engine listens in {}", folder.display());
+        Shell::connect(&sockets[0])
     }
 
     /// Sends the engine a signal, and for one that ends it, waits until it has ended. Gives the instant of the
