@@ -103,7 +103,7 @@ pub(crate) fn show(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
     let chunks = store.outlines(session)?;
     let summary = store.session(session)?;
     let meta = &summary.meta;
-    let playing = Playing::of(meta, summary.span);
+    let playing = Playing::stored(store, &summary)?;
     let mark = |mark: &model::Mark| Mark {
         at_ms: millis(playing.played_from_session(mark.at)),
         label: mark.label.clone(),
@@ -224,11 +224,11 @@ pub(crate) fn mark(
     label: String,
 ) -> Result<Reply, EngineError> {
     let summary = store.session(session)?;
-    let playing = Playing::of(&summary.meta, summary.span);
+    let playing = Playing::stored(store, &summary)?;
     let at = match *at {
         Instant::Session(at) => at,
-        Instant::Played(at) if at > summary.played() && summary.meta.state != SessionState::Recording => {
-            let seconds = summary.played().as_secs_f64();
+        Instant::Played(at) if at > playing.length() && summary.meta.state != SessionState::Recording => {
+            let seconds = playing.length().as_secs_f64();
             return Err(EngineError::Invalid(format!("it plays no longer than {seconds:.3} s")));
         }
         Instant::Played(at) => playing.session_from_played(at),
@@ -243,7 +243,7 @@ pub(crate) fn mark(
 pub(crate) fn unmark(store: &ChunkStore, id: &str, at_ms: u64) -> Result<Reply, EngineError> {
     let session = find(store, id)?;
     let summary = store.session(session)?;
-    let playing = Playing::of(&summary.meta, summary.span);
+    let playing = Playing::stored(store, &summary)?;
     let at = playing.session_from_played(Duration::from_millis(at_ms));
     if !summary.meta.marks.iter().any(|mark| is_same(&playing, mark.at, at)) {
         let what = format!("mark at {:.3} s", Duration::from_millis(at_ms).as_secs_f64());

@@ -35,6 +35,9 @@ const REHEARSAL_TICK: Duration = Duration::from_millis(200);
 /// Without a session there is little to look at.
 const IDLE_TICK: Duration = Duration::from_secs(2);
 
+/// Of what was deleted while nobody listened, as much is told.
+const UNTOLD_MAX: usize = 16;
+
 /// Sources that take longer to open ask their user something.
 const ASKING: Duration = Duration::from_secs(1);
 
@@ -121,6 +124,8 @@ pub(crate) struct Loop {
     next_tick: Instant,
     disk_free: u64,
     is_disk_low: bool,
+    /// What the care for the library has deleted while nobody listened.
+    untold: Vec<String>,
 }
 
 impl Loop {
@@ -150,6 +155,7 @@ impl Loop {
             next_tick: Instant::now(),
             disk_free: 0,
             is_disk_low: false,
+            untold: Vec::new(),
         }
     }
 
@@ -206,9 +212,9 @@ impl Loop {
         match input {
             Input::Now(answer) => drop(answer.send(self.session.as_ref().map(Session::instant))),
             Input::Titled(session, title) => self.titled(session, title),
-            Input::Cared(message) => self.tell("deleted", None, message),
+            Input::Cared(message) => self.cared(message),
             Input::Command(command, waiting) => self.command(command, waiting),
-            Input::Subscribe(waiting) => drop(waiting.send(self.listeners.subscribe())),
+            Input::Subscribe(waiting) => self.subscribe(&waiting),
             Input::Begun(outcome) => self.begun(*outcome),
             Input::Rehearsed(outcome) => self.rehearsed(*outcome),
             Input::Look { width, answer } => drop(answer.send(self.look(width))),
@@ -482,6 +488,24 @@ impl Loop {
         if let Some(running) = self.session.as_mut().filter(|running| running.meta.id == session) {
             running.meta.title = title;
             self.publish_snapshot();
+        }
+    }
+
+    /// What was deleted while nobody listened is told to the first who does.
+    fn subscribe(&mut self, waiting: &Sender<Subscription>) {
+        let _gone = waiting.send(self.listeners.subscribe());
+        for message in std::mem::take(&mut self.untold) {
+            self.tell("deleted", None, message);
+        }
+    }
+
+    fn cared(&mut self, message: String) {
+        if self.listeners.is_empty() {
+            self.untold.push(message);
+            let surplus = self.untold.len().saturating_sub(UNTOLD_MAX);
+            self.untold.drain(..surplus);
+        } else {
+            self.tell("deleted", None, message);
         }
     }
 

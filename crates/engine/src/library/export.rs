@@ -101,7 +101,7 @@ fn picture(wanted: &ExportPlan, manifest: &Manifest) -> Result<Picture, EngineEr
             Ok(Picture::Track(id))
         }
         (None, Some(arranged)) => {
-            let playing = Playing::of(&manifest.meta, manifest.span());
+            let playing = Playing::listed(manifest);
             let change = |arranged: &Arrangement| LayoutChange {
                 at: playing.session_from_played(Duration::from_millis(arranged.t)),
                 layout: arranged.layout.checked(),
@@ -119,8 +119,8 @@ fn cut(plan: &ExportPlan, manifest: &Manifest) -> Result<Option<Span>, EngineErr
     if plan.from_ms.is_none() && plan.to_ms.is_none() {
         return Ok(None);
     }
-    let all = manifest.span();
-    let playing = Playing::of(&manifest.meta, all);
+    let playing = Playing::listed(manifest);
+    let all = playing.span();
     let played = |ms: u64| playing.session_from_played(Duration::from_millis(ms));
     let at = |ms: Option<u64>, other: Timestamp| ms.map_or(other, played);
     let span = Span::new(at(plan.from_ms, all.start), at(plan.to_ms, all.end).min(all.end));

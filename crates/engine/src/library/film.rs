@@ -29,13 +29,13 @@ pub(crate) fn film(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
     let chunks = store.outlines(session)?;
     // After the chunks, so that it knows of each gap before them.
     let summary = store.session(session)?;
-    let playing = Playing::of(&summary.meta, summary.span);
+    let playing = Playing::stored(store, &summary)?;
     let has = |track: &TrackId| chunks.iter().any(|chunk| chunk.id.track == *track);
     let tracks = &summary.meta.tracks;
     let played = [picture(tracks, &has), sound(tracks, &has)].into_iter().flatten();
     Ok(Reply::Film(Box::new(Film {
         session,
-        duration: summary.played().as_secs_f64(),
+        duration: playing.length().as_secs_f64(),
         tracks: played
             .map(|track| film_track(store, track, &chunks, &playing))
             .collect::<Result<_, EngineError>>()?,

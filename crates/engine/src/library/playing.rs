@@ -1,7 +1,8 @@
-//! Playing time: session time from its first sample on, without what is left out on all tracks. Pure.
+//! Playing time: session time from the first picture or sound on, without what is left out on all tracks.
 
-use model::{SessionMeta, Span, Timestamp};
+use model::{Manifest, SessionMeta, Span, Timestamp, TrackKind};
 use std::time::Duration;
+use store::{ChunkStore, SessionSummary, StoreError};
 
 /// How the session time of one session and its playing time belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,12 +13,41 @@ pub(crate) struct Playing {
 }
 
 impl Playing {
-    /// Of a session whose samples fill `span`.
-    pub(crate) fn of(meta: &SessionMeta, span: Span) -> Self {
+    /// Of a stored session, as far as it is sealed.
+    pub(crate) fn stored(store: &ChunkStore, summary: &SessionSummary) -> Result<Self, StoreError> {
+        let SessionSummary { meta, span, .. } = summary;
+        let mut start = None;
+        for track in meta.tracks.iter().filter(|track| track.kind != TrackKind::Input) {
+            let first = store.chunk_at(meta.id, &track.id, Timestamp(i64::MIN))?;
+            start = [start, first.map(|chunk| chunk.span.start)].into_iter().flatten().min();
+        }
+        Ok(Self::of(meta, Span::new(start.unwrap_or(span.start).max(Timestamp::ZERO), span.end)))
+    }
+
+    /// Of a manifest.
+    pub(crate) fn listed(manifest: &Manifest) -> Self {
+        let played = manifest.tracks.iter().filter(|track| track.track.kind != TrackKind::Input);
+        let start = played.flat_map(|track| &track.chunks).map(|chunk| chunk.span.start).min();
+        let span = manifest.span();
+        Self::of(&manifest.meta, Span::new(start.unwrap_or(span.start).max(Timestamp::ZERO), span.end))
+    }
+
+    /// Of a session whose pictures and sound fill `span`.
+    pub(super) fn of(meta: &SessionMeta, span: Span) -> Self {
         let within = |gap: Span| Span::new(gap.start.max(span.start), gap.end);
         let mut gaps: Vec<Span> = meta.session_gaps().map(within).collect();
         gaps.sort_by_key(|gap| gap.start);
         Self { span, gaps }
+    }
+
+    /// What it plays, with all that is left out.
+    pub(crate) fn span(&self) -> Span {
+        self.span
+    }
+
+    /// How long it plays.
+    pub(crate) fn length(&self) -> Duration {
+        self.played_from_session(self.span.end)
     }
 
     /// The instant that is played after this time.
@@ -67,6 +97,7 @@ mod tests {
             assert_eq!(playing.played_from_session(session), played);
         }
         let within = Timestamp(22_500_000_000);
+        assert_eq!(playing.length(), Duration::from_secs(24));
         assert_eq!(playing.played_from_session(within), Duration::from_secs(18));
         assert_eq!(playing.played_from_session(Timestamp(-5)), Duration::ZERO);
         assert_eq!(playing.session_from_played(Duration::MAX), Timestamp(i64::MAX));

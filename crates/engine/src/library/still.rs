@@ -28,7 +28,7 @@ const WIDTH_MAX: u32 = 1920;
 const HEIGHT_MAX: u32 = 16_384;
 /// Of pictures that move, no more packets are decoded than this many: the picture that they lead to will do. A screen
 /// that stands still has fewer in a chunk.
-const PACKETS_MAX: usize = 8;
+const PACKETS_MAX: usize = 16;
 /// Some thousand stills of a grid.
 const KEPT_BYTES_MAX: usize = 16 << 20;
 
@@ -75,7 +75,7 @@ impl Stills {
         }
         let session = find(store, id)?;
         let summary = store.session(session)?;
-        let playing = Playing::of(&summary.meta, summary.span);
+        let playing = Playing::stored(store, &summary)?;
         let at = playing.session_from_played(Duration::from_millis(at_ms));
         let (chunk, codec) = chunk_at(store, session, &summary.meta.tracks, at)?;
         let packets = packets(&chunk, &codec, at);

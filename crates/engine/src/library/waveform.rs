@@ -12,7 +12,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use store::{ChunkOutline, ChunkStore, SessionSummary, StoreError};
+use store::{ChunkOutline, ChunkStore, StoreError};
 
 /// The folder within the data folder in which lies only what can be made again.
 const CACHE: &str = "cache";
@@ -54,7 +54,7 @@ impl Waveforms {
         let chunks = store.outlines(session)?;
         let has = |track: &TrackId| chunks.iter().any(|chunk| chunk.id.track == *track);
         let track = film::sound(&summary.meta.tracks, &has).ok_or(EngineError::NoSound)?.id.clone();
-        let mut listener = Listener::new(&summary);
+        let mut listener = Listener::new(Playing::stored(store, &summary)?);
         let whole = listener.hear(store, chunks.iter().filter(|chunk| chunk.id.track == track))?;
         // What could not be read today may be readable tomorrow.
         if whole && let Err(error) = write(store, &kept, &listener.peaks) {
@@ -96,9 +96,8 @@ struct Listener {
 }
 
 impl Listener {
-    fn new(summary: &SessionSummary) -> Self {
-        let playing = Playing::of(&summary.meta, summary.span);
-        Self { playing, length: summary.played(), peaks: vec![0; PEAKS] }
+    fn new(playing: Playing) -> Self {
+        Self { length: playing.length(), playing, peaks: vec![0; PEAKS] }
     }
 
     /// Decodes all chunks of a track, one after the other; says whether all could be read.
@@ -214,8 +213,7 @@ mod tests {
     #[test]
     fn samples_fall_where_they_are_played() {
         let span = Span::new(Timestamp(0), Timestamp(4_096_000_000));
-        let playing = Playing::of(&crate::tests::meta(), span);
-        let mut listener = Listener { playing, length: span.duration(), peaks: vec![0; PEAKS] };
+        let mut listener = Listener::new(Playing::of(&crate::tests::meta(), span));
         // A millisecond for each peak: 1,000 samples a second, each louder than the one before, twice as loud right.
         let samples = (0..100).flat_map(|n| [n as f32 / 510.0, -(n as f32) / 255.0]).collect();
         listener.add(&AudioBlock { at: Timestamp(50_000_000), rate: 1_000, channels: 2, samples });
