@@ -137,7 +137,6 @@ class Recorder {
 
   /** The receipt of a session that ended, by whomever. */
   ended(summary: Summary): void {
-    this.title = "";
     if (summary.recording === this.discarding) return;
     const [w, title] = [say(), live.snapshot?.title || say().library.untitled];
     const time = format.length(summary.duration_ms);
@@ -151,8 +150,9 @@ class Recorder {
 
   private async begin(): Promise<void> {
     await this.doing(async () => {
-      const { notices } = await answer({ begin: $state.snapshot(this.plan) }, "begun");
-      notices.forEach((notice) => toasts.warn(notice));
+      // What was not as wished is among the snapshot's notices.
+      await answer({ begin: $state.snapshot(this.plan) }, "begun");
+      this.title = "";
     });
   }
 
