@@ -69,4 +69,18 @@ impl Shell {
         assert!(number > after, "{number} came after {after}");
         Some((number, answer.bytes))
     }
+
+    /// The first event that is as wanted; for one who has subscribed and asks nothing any more.
+    #[track_caller]
+    pub fn hear(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line).expect("the engine speaks");
+            let mut message: Value = serde_json::from_str(&line).expect("messages are JSON");
+            let event = message["event"].take();
+            if wanted(&event) {
+                return event;
+            }
+        }
+    }
 }

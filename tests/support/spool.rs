@@ -205,7 +205,7 @@ impl Spool {
 
     /// A connection to the engine, which is started where none runs.
     pub fn shell(&self) -> Shell {
-        self.json(&["devices"]);
+        self.json(&["list"]);
         let runtime = self.environment.iter().rfind(|(name, _)| name == "XDG_RUNTIME_DIR");
         let folder =
             Path::new(runtime.and_then(|(_, folder)| folder.as_deref()).expect("there is one")).join("spool");

@@ -20,7 +20,7 @@ pub(crate) fn run(common: &Common, flags: &args::Config) -> Result<()> {
     }
     for setting in settings {
         let chosen = if setting.chosen { "" } else { "  (nobody's choice)" };
-        println!("{:<14} {:<10} {}{chosen}", setting.key, setting.value, setting.help);
+        println!("{:<16} {:<12} {}{chosen}", setting.key, setting.value, setting.help);
     }
     Ok(())
 }

@@ -95,7 +95,7 @@ pub(crate) fn trash(common: &Common, flags: &args::Id) -> Result<()> {
 
 pub(crate) fn restore(common: &Common, flags: &args::Id) -> Result<()> {
     let mut client = connect::engine(common)?;
-    let id = resolve(&mut client, &flags.id)?;
+    let id = resolve_among(&mut client, &flags.id, Query { trashed: true, ..Query::default() })?;
     done(common, &mut client, Command::Restore { id }, "Out of the trash.")
 }
 
@@ -121,10 +121,15 @@ pub(crate) fn usage(common: &Common) -> Result<()> {
 
 /// `last` stands for the newest recording.
 pub(crate) fn resolve(client: &mut Client, id: &str) -> Result<String> {
+    resolve_among(client, id, Query::default())
+}
+
+/// `last` stands for the first that the query finds.
+fn resolve_among(client: &mut Client, id: &str, query: Query) -> Result<String> {
     if id != "last" {
         return Ok(id.to_owned());
     }
-    let newest = Query { limit: 1, ..Query::default() };
+    let newest = Query { limit: 1, ..query };
     let reply = connect::ask(client, Command::List(newest), drop)?;
     let Reply::Recordings(page) = reply else { return connect::surprised(&reply) };
     Ok(page.recordings.first().context("there are no recordings yet")?.session.to_string())

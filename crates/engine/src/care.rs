@@ -5,7 +5,7 @@
 //! since people count days.
 
 use crate::{clock::utc_now, error::EngineError, library, run::Input, settings::Settings, threads::spawn};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use model::{SessionId, SessionState, UtcTime};
 use std::{collections::HashSet, thread::JoinHandle, time::Duration};
 use store::{ChunkStore, ListOrder, Search, SessionSummary, StoreError};
@@ -44,7 +44,7 @@ fn run(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>) {
     let mut wait = FIRST;
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
         wait = BETWEEN;
-        let told = match look(store, utc_now()) {
+        let told = match look(store, utc_now(), stopped) {
             Ok(told) => told,
             Err(error) => {
                 tracing::warn!(%error, "cannot look after the library");
@@ -67,12 +67,16 @@ enum Why {
 }
 
 /// Deletes what is due, and says to people what and why.
-fn look(store: &ChunkStore, now: UtcTime) -> Result<Vec<String>, EngineError> {
+fn look(store: &ChunkStore, now: UtcTime, stopped: &Receiver<()>) -> Result<Vec<String>, EngineError> {
     let (settings, _) = Settings::new(store.settings()?);
     let mut told = Vec::new();
     for (why, due) in due(store, &settings, now)? {
         let mut gone = Vec::new();
         for summary in due {
+            // What is due will be so when the engine runs again.
+            if stopped.try_recv() == Err(TryRecvError::Disconnected) {
+                break;
+            }
             let session = summary.meta.id;
             match library::delete_session(store, session) {
                 Ok(bytes) => {
@@ -234,7 +238,8 @@ mod tests {
         let live = store.begin(SessionMeta { id: id(9), started_at: UtcTime(0), ..meta() }).unwrap();
         store.set_setting("keep-unverified", Some("off")).unwrap();
         store.set_setting("keep-days", Some("15")).unwrap();
-        let told = look(&store, NOW).unwrap();
+        let (stop, stopped) = bounded(0);
+        let told = look(&store, NOW, &stopped).unwrap();
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(
             told[0].contains("no. 2") && told[0].contains("no. 1") && told[0].contains("trash"),
@@ -242,7 +247,14 @@ mod tests {
         );
         let left: Vec<_> = store.sessions(None, 9).unwrap().iter().map(|summary| summary.meta.id).collect();
         assert_eq!(left, [id(9), id(3)]);
-        assert_eq!(look(&store, NOW).unwrap(), [""; 0]);
+        assert_eq!(look(&store, NOW, &stopped).unwrap(), [""; 0]);
+        store.set_setting("keep-days", Some("5")).unwrap();
+        drop(stop);
+        assert_eq!(
+            look(&store, NOW, &stopped).unwrap(),
+            [""; 0],
+            "an engine that ends does not begin to delete"
+        );
         drop(live);
     }
 }
