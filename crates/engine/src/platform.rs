@@ -1,4 +1,5 @@
-//! What differs between systems outside of devices: clocks that count sleep, where sockets lie, who a peer is.
+//! What differs between systems outside of devices: clocks that count sleep, where sockets lie, who a peer is, how a
+//! thread gives way.
 
 #[cfg(unix)]
 #[path = "platform/unix.rs"]
@@ -14,5 +15,13 @@ mod clock;
 #[path = "platform/clock_other.rs"]
 mod clock;
 
+#[cfg(target_os = "linux")]
+#[path = "platform/priority_linux.rs"]
+mod priority;
+#[cfg(not(target_os = "linux"))]
+#[path = "platform/priority_other.rs"]
+mod priority;
+
 pub(crate) use clock::{host_nanos, sleep_nanos};
+pub(crate) use priority::give_way;
 pub(crate) use system::{detach, endpoint, is_same_user};

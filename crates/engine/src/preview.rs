@@ -1,8 +1,8 @@
 //! What is recorded or rehearsed, for people to look at: all pictures together, small, as JPEG.
 //!
 //! Owns the thread that draws them, which exists only while somebody looks. It is one more reader of the sources, and
-//! gives way to all others: it draws when somebody waits for a picture, at most 15 a second, and rests three times as long
-//! as it worked. Never writes anything down. Tested below, and with a real screen in `tests/`.
+//! gives way to all others: it draws when somebody waits for a picture, at most 15 a second, rests three times as long as
+//! it worked, and runs when others leave it time. Never writes anything down. Tested below, and with a real screen in `tests/`.
 //!
 //! Takes memory for one canvas of at most 1,920 pixels across, one picture of each source, and one JPEG.
 
@@ -11,6 +11,7 @@ use crate::{
     error::EngineError,
     live::LiveFrames,
     picture::Show,
+    platform::give_way,
     threads::{SessionTime, spawn},
 };
 use capture::{Outlet, Viewer};
@@ -291,6 +292,7 @@ impl Painter {
     }
 
     fn run(mut self) {
+        give_way();
         let mut looked = (0, self.time.now());
         while let Some(wish) = self.board.wanted(self.generation, &mut looked, &self.time) {
             let began = self.time.now();
