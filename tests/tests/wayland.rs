@@ -1,10 +1,11 @@
 //! A Wayland desktop, recorded through its portal.
 
-use serde_json::Value;
+use model::Rect;
+use serde_json::{Value, json};
 use spool_tests::{
     Answer, CodeShow, Film, Finished, Pcm, Sheet, Spool, Wayland,
     codes::{assert_in_order, assert_on_time, without_keyframes, without_repeats},
-    film, gaps, my_turn, rows, tone,
+    film, gaps, my_turn, rows, tone, wait_for,
 };
 use std::time::Duration;
 
@@ -65,6 +66,37 @@ fn a_magnified_desktop_is_recorded_in_its_own_pixels() {
     assert!(codes.len() > 30, "only {} of 45 codes", codes.len());
     assert_in_order(&codes, finished.frames("dropped") + show.brief(Duration::from_millis(40)));
     assert_on_time(&codes, &show, 0.08, finished.frames("dropped"));
+}
+
+#[test]
+fn a_rehearsal_asks_once_for_itself_and_the_recording_and_a_glance_never_asks() {
+    let _turn = my_turn();
+    let desktop = Wayland::start(&[(1280, 720)]);
+    let mut sheet = Sheet::open(&desktop, "HEADLESS-1", WHOLE);
+    sheet.fill(0x28_3CB4);
+    let spool = Spool::new().on_wayland(&desktop);
+    let mut shell = spool.shell();
+    let glance = json!({ "glance": { "device": "wayland:monitor", "width": 640 } });
+    assert_eq!(shell.ask(&glance).unwrap_err(), "invalid");
+    assert_eq!(desktop.questions(), 0);
+    let plan = json!({
+        "title": "", "description": "", "metadata": {}, "mode": "program", "layout": null, "keys": false,
+        "screen": "default", "camera": "off", "camera_format": null, "microphone": "off", "system_audio": "off",
+        "quality": { "width": 1280, "height": 720, "bitrate": 2_500_000 },
+        "fps": 30, "chunk_ms": 4000, "synthetic": false, "stop_after_ms": null,
+    });
+    shell.ask(&json!({ "rehearse": plan })).unwrap();
+    let (number, _) = shell.look(640, 0).expect("it is seen");
+    // A desktop that stands still says nothing more: the recording is given what the rehearsal had.
+    shell.ask(&json!({ "begin": plan })).unwrap();
+    shell.look(640, number).expect("it is seen again");
+    wait_for("a second of recording", 20 * SECOND, || (spool.elapsed() > 1.0).then_some(()));
+    let finished = shell.ask(&json!("stop")).unwrap().reply["finished"].take();
+    assert_eq!(desktop.questions(), 1);
+    let file = spool.export(finished["recording"].as_str().unwrap(), "still.mp4");
+    let color = film::color(&file, 0.3, Rect::new(100, 100, 200, 200));
+    let near = color.iter().zip([0x28, 0x3C, 0xB4]).all(|(one, other): (&u8, u8)| one.abs_diff(other) < 8);
+    assert!(near, "the desktop is {color:?}");
 }
 
 #[test]
