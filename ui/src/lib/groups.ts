@@ -58,11 +58,11 @@ const devices: Record<string, string[]> = {
 
 /** With what a setting is chosen. */
 export function controlFor({ key, value, choices: given }: Setting): Control {
+  if (devices[key]) return { kind: "device", devices: devices[key] };
   const values = given.length > 0 ? given : choices[key];
   const isSwitch = (values ?? [value]).every((one) => one === "on" || one === "off");
   if (isSwitch && (values?.length ?? 2) === 2) return { kind: "switch" };
   if (values) return { kind: "choice", values: values.includes(value) ? values : [value, ...values] };
-  if (devices[key]) return { kind: "device", devices: devices[key] };
   const share = shares[key];
   if (share && value.endsWith("%")) return { kind: "share", low: share[0], high: share[1] };
   return { kind: "text" };

@@ -2,8 +2,13 @@
 
 import type { Film, FilmTrack, Segment } from "../bindings";
 import { fetchBytes, problemOf } from "../engine";
+import { initWithPictures } from "../lib/sps";
 import { endOf, isComplete, nextSegment, overHole, segmentAt, toDrop, type Range } from "../lib/film";
 
+/** WebKitGTK takes how long a picture stands from the rate that its stream names, and not from its chunk. */
+const isWebKitGtk = /AppleWebKit/.test(navigator.userAgent) && /Linux/.test(navigator.userAgent) && !/Chrom/.test(navigator.userAgent);
+/** A recorder repeats a picture that stands still once a second: none stands longer than this. */
+const stillSeconds = 1.25;
 /** A chunk's first sample may lie a rounding error before it. */
 const slack = 0.002;
 
@@ -13,11 +18,15 @@ class Lane {
   /** Those whose bytes are gone or wrong; they are left out. */
   readonly bad = new Set<number>();
   init: string | null = null;
+  /** Its pictures seem to last longer than they do, so that chunks must be appended in their order. */
+  private readonly goesByRate: boolean;
 
   constructor(
     public track: FilmTrack,
     readonly buffer: SourceBuffer,
-  ) {}
+  ) {
+    this.goesByRate = isWebKitGtk && track.media_type.startsWith("video/");
+  }
 
   /** Waits for what the web view does with this lane. */
   private settled(): Promise<void> {
@@ -33,15 +42,17 @@ class Lane {
   }
 
   async append(segment: Segment, init: ArrayBuffer | null, bytes: ArrayBuffer): Promise<void> {
+    if (this.goesByRate) await this.drop(this.track.segments.filter(({ index }) => index > segment.index && this.appended.has(index)));
     if (init) {
-      this.buffer.appendBuffer(init);
+      this.buffer.appendBuffer(this.goesByRate ? initWithPictures(init, stillSeconds) : init);
       await this.settled();
       this.init = segment.init;
     }
     // The end first: the window may never be empty.
     [this.buffer.appendWindowStart, this.buffer.appendWindowEnd] = [0, Number.POSITIVE_INFINITY];
     this.buffer.timestampOffset = segment.offset;
-    this.buffer.appendWindowEnd = segment.to + slack;
+    // Where pictures seem to last longer than they do, the last ones of a chunk would be outside.
+    if (!this.goesByRate) this.buffer.appendWindowEnd = segment.to + slack;
     this.buffer.appendWindowStart = Math.max(0, segment.from - slack);
     this.buffer.appendBuffer(bytes);
     await this.settled();
@@ -156,7 +167,8 @@ export class FilmPlayer {
   }
 
   private moved(): void {
-    if (this.wanted === null) this.at = this.video.currentTime;
+    if (this.wanted === null) this.at = Math.min(this.video.currentTime, this.duration);
+    if (this.video.currentTime > this.duration && !this.video.paused) this.video.pause();
     this.wake();
   }
 

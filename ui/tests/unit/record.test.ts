@@ -88,7 +88,7 @@ test("settings are in groups, and one that nobody knows is not lost", () => {
   expect(controlFor(setting("camera-mirror", "on"))).toEqual({ kind: "switch" });
   expect(controlFor(setting("trash-keep", "12h", ["1d", "7d"]))).toEqual({ kind: "choice", values: ["12h", "1d", "7d"] });
   expect(controlFor(setting("camera-size", "25%"))).toMatchObject({ kind: "share", low: 5 });
-  expect(controlFor(setting("mic", "default"))).toMatchObject({ kind: "device" });
+  for (const value of ["default", "off", "mic:1"]) expect(controlFor(setting("mic", value))).toMatchObject({ kind: "device" });
   expect(controlFor(setting("disk-reserve", "500MB"))).toEqual({ kind: "text" });
 });
 
