@@ -7,7 +7,11 @@
 use crate::{clock::utc_now, error::EngineError, library, run::Input, settings::Settings, threads::spawn};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use model::{SessionId, SessionState, UtcTime};
-use std::{collections::HashSet, thread::JoinHandle, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    thread::JoinHandle,
+    time::Duration,
+};
 use store::{ChunkStore, ListOrder, Search, SessionSummary, StoreError};
 
 /// Whoever has started the engine listens by then, and has its disk for itself until then.
@@ -17,6 +21,8 @@ const BETWEEN: Duration = Duration::from_secs(3600);
 const PAGE: u32 = 100;
 /// More titles than that are not said in one notice.
 const NAMED_MAX: usize = 3;
+/// As many notices wait for somebody to hear them.
+const UNTOLD_MAX: usize = 16;
 
 /// Looks after the library until it is dropped.
 pub(crate) struct Care {
@@ -55,6 +61,23 @@ fn run(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>) {
         for message in told {
             let _ending = inputs.send(Input::Cared(message));
         }
+    }
+}
+
+/// What was deleted while nobody listened, the newest of it.
+#[derive(Default)]
+pub(crate) struct Untold(VecDeque<String>);
+
+impl Untold {
+    pub(crate) fn keep(&mut self, message: String) {
+        if self.0.len() == UNTOLD_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(message);
+    }
+
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = String> + use<> {
+        std::mem::take(&mut self.0).into_iter()
     }
 }
 

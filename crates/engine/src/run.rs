@@ -3,6 +3,7 @@
 mod rehearse;
 
 use crate::{
+    care::Untold,
     clock::SleepWatch,
     command::{Activity, Command, Event, Reply, SessionPlan, Snapshot, Summary},
     error::EngineError,
@@ -34,9 +35,6 @@ const TICK: Duration = Duration::from_millis(500);
 const REHEARSAL_TICK: Duration = Duration::from_millis(200);
 /// Without a session there is little to look at.
 const IDLE_TICK: Duration = Duration::from_secs(2);
-
-/// Of what was deleted while nobody listened, as much is told.
-const UNTOLD_MAX: usize = 16;
 
 /// Sources that take longer to open ask their user something.
 const ASKING: Duration = Duration::from_secs(1);
@@ -124,8 +122,7 @@ pub(crate) struct Loop {
     next_tick: Instant,
     disk_free: u64,
     is_disk_low: bool,
-    /// What the care for the library has deleted while nobody listened.
-    untold: Vec<String>,
+    untold: Untold,
 }
 
 impl Loop {
@@ -155,7 +152,7 @@ impl Loop {
             next_tick: Instant::now(),
             disk_free: 0,
             is_disk_low: false,
-            untold: Vec::new(),
+            untold: Untold::default(),
         }
     }
 
@@ -211,7 +208,10 @@ impl Loop {
         self.active_at = Instant::now();
         match input {
             Input::Now(answer) => drop(answer.send(self.session.as_ref().map(Session::instant))),
-            Input::Titled(session, title) => self.titled(session, title),
+            Input::Titled(session, title) => {
+                self.with_session(|running| running.set_title(session, title));
+                self.publish_snapshot();
+            }
             Input::Cared(message) => self.cared(message),
             Input::Command(command, waiting) => self.command(command, waiting),
             Input::Subscribe(waiting) => self.subscribe(&waiting),
@@ -484,28 +484,16 @@ impl Loop {
         }
     }
 
-    fn titled(&mut self, session: SessionId, title: String) {
-        if let Some(running) = self.session.as_mut().filter(|running| running.meta.id == session) {
-            running.meta.title = title;
-            self.publish_snapshot();
-        }
-    }
-
     /// What was deleted while nobody listened is told to the first who does.
     fn subscribe(&mut self, waiting: &Sender<Subscription>) {
         let _gone = waiting.send(self.listeners.subscribe());
-        for message in std::mem::take(&mut self.untold) {
-            self.tell("deleted", None, message);
-        }
+        self.untold.take().for_each(|message| self.tell("deleted", None, message));
     }
 
     fn cared(&mut self, message: String) {
-        if self.listeners.is_empty() {
-            self.untold.push(message);
-            let surplus = self.untold.len().saturating_sub(UNTOLD_MAX);
-            self.untold.drain(..surplus);
-        } else {
-            self.tell("deleted", None, message);
+        match self.listeners.is_empty() {
+            true => self.untold.keep(message),
+            false => self.tell("deleted", None, message),
         }
     }
 

@@ -132,6 +132,13 @@ impl Session {
         self.time.now()
     }
 
+    /// A session has another title; it may be this one.
+    pub(crate) fn set_title(&mut self, session: SessionId, title: String) {
+        if self.meta.id == session {
+            self.meta.title = title;
+        }
+    }
+
     /// Which session it is and how far: no farther than a pause that lasts.
     pub(crate) fn instant(&self) -> (SessionId, Timestamp) {
         (self.meta.id, self.paused.unwrap_or_else(|| self.now()))
