@@ -4,7 +4,7 @@ use model::Rect;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use spool_tests::{
-    Camera, CodeShow, Display, Film, Shell, Sound, Spool, Window,
+    Camera, CameraState, CodeShow, Display, Film, Shell, Sound, Spool, Window,
     camera::code_area,
     codes::{assert_in_order, host_time, without_repeats},
     film, my_turn, rows, wait_for, window,
@@ -153,13 +153,26 @@ fn a_rehearsed_camera_is_where_it_is_put_and_is_recorded_at_once() {
     let codes = Film::decode_mirrored(&file, code_in_circle(BOTTOM_RIGHT, (1280, 720))).codes();
     assert!(codes[0].0 < 0.2, "the camera is seen from {} s on", codes[0].0);
     assert!(codes.len() > 20, "only {} codes of the camera", codes.len());
-    // And again with another format: it is closed before it is opened.
+    // A camera that is unplugged meanwhile is told.
     let mut other = wanted.clone();
     shell.ask(&json!({ "rehearse": other })).unwrap();
+    let mut trouble = |is_there: bool| {
+        // It ends where nobody looks.
+        shell.look(640, 0);
+        let status = spool.json(&["status"]);
+        let found = rows(&status["tracks"]).iter().any(|track| !track["trouble"].is_null());
+        (found == is_there).then_some(())
+    };
+    camera.set(CameraState::Gone);
+    wait_for("the loss of the camera", 20 * SECOND, || trouble(true));
+    camera.set(CameraState::There);
+    wait_for("the camera's return", 20 * SECOND, || trouble(false));
+    let before = starts(&camera);
+    // And with another format it is closed before it is opened.
     other["camera_format"] = json!("640x480@30");
     shell.ask(&json!({ "begin": other })).unwrap();
     shell.ask(&json!("stop")).unwrap();
-    assert_eq!(starts(&camera), 3);
+    assert_eq!(starts(&camera), before + 1);
 }
 
 #[test]

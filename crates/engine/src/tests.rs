@@ -461,6 +461,39 @@ fn a_session_goes_on_with_what_a_rehearsal_has_open() {
 }
 
 #[test]
+fn what_is_asked_while_a_rehearsal_is_being_opened_comes_after_it() {
+    let recorder = Recorder::start();
+    // Without waiting for the answer, so that what comes next finds it on its way.
+    let send = |command: Command| {
+        let (answer, answered) = bounded(1);
+        recorder.engine.inputs.send(Input::Command(command, answer)).unwrap();
+        answered
+    };
+    let rehearse = |screen: &str| {
+        let plan = SessionPlan { screen: Choice::Id(screen.into()), ..plan() };
+        send(Command::Rehearse(plan.into()))
+    };
+    let answers = [rehearse("synthetic:screen"), rehearse("nonsense"), rehearse("synthetic:still:400x400")];
+    assert!(answers.iter().all(|answer| answer.recv().unwrap().is_ok()), "the newest counts for all");
+    assert_eq!(look(&recorder, 320, 0).unwrap().1, [180, 180]);
+
+    let before = rehearse("synthetic:screen");
+    let begun = send(Command::Begin(plan().into()));
+    assert_eq!(recorder.ask(Command::Begin(plan().into())).unwrap_err().code(), "busy");
+    assert!(before.recv().unwrap().is_ok() && matches!(begun.recv().unwrap(), Ok(Reply::Begun { .. })));
+    recorder.record_until(300);
+    recorder.ask(Command::Stop).unwrap();
+
+    let (before, ended) = (rehearse("synthetic:screen"), send(Command::Stop));
+    assert!(before.recv().unwrap().is_ok() && ended.recv().unwrap().is_ok());
+    let Ok(Reply::Status(status)) = recorder.ask(Command::Status) else { panic!("no status") };
+    assert_eq!(status.activity, Activity::Idle);
+    let (before, ended) = (rehearse("synthetic:screen"), send(Command::Shutdown));
+    assert!(before.recv().unwrap().is_ok() && ended.recv().unwrap().is_ok());
+    recorder.running.wait();
+}
+
+#[test]
 fn a_glance_shows_a_source_that_nobody_records() {
     let recorder = Recorder::start();
     let glance = |device: &str, width| recorder.ask(Command::Glance { device: device.into(), width });
