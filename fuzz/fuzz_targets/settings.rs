@@ -20,5 +20,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     assert_eq!(layout.checked(), layout);
     // Both are taken as they are; that they are there is what matters.
     let _bytes = (settings.disk_reserve(), settings.disk_warning());
-    let _ages = (settings.keep_age(), settings.keep_bytes(), settings.keep_unverified(), settings.trash_age());
+    let _ages =
+        (settings.keep_age(), settings.keep_bytes(), settings.keep_unverified(), settings.trash_age());
 });
