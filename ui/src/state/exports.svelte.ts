@@ -24,7 +24,7 @@ class Exports {
     try {
       const made = await answer({ export: plan }, "exported");
       const w = say().export;
-      toasts.say(w.done(name, format.bytes(made.bytes, locale())), [{ label: w.reveal, run: () => void reveal(output) }]);
+      toasts.say(w.done(name, format.bytes(made.bytes, locale())), [{ label: w.reveal, run: () => void reveal(output).catch(toasts.failed) }]);
       if (made.skipped.length) toasts.warn(w.skipped(format.count(made.skipped.length, locale())));
       return true;
     } catch (thrown) {

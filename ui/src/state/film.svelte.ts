@@ -42,7 +42,7 @@ class Lane {
   }
 
   async append(segment: Segment, init: ArrayBuffer | null, bytes: ArrayBuffer): Promise<void> {
-    if (this.goesByRate) await this.drop(this.track.segments.filter(({ index }) => index > segment.index && this.appended.has(index)));
+    if (this.goesByRate) await this.drop(this.track.segments.filter(({ index }) => index > segment.index && this.appended.has(index) && !this.bad.has(index)));
     if (init) {
       this.buffer.appendBuffer(this.goesByRate ? initWithPictures(init, stillSeconds) : init);
       await this.settled();

@@ -15,11 +15,11 @@ export class Looking {
   private stop: AbortController | null = null;
   private shown: () => void = () => {};
 
-  /** Looks until [`close`]. `width` is asked anew for each picture. */
-  open(width: () => number): void {
+  /** Looks until [`close`]: pictures of this width, with this pause between two, both asked anew for each. */
+  open(width: () => number, pauseMs: () => number): void {
     this.close();
     this.stop = new AbortController();
-    void this.loop(width, this.stop.signal);
+    void this.loop(width, pauseMs, this.stop.signal);
   }
 
   close(): void {
@@ -37,7 +37,7 @@ export class Looking {
     this.shown();
   }
 
-  private async loop(width: () => number, signal: AbortSignal): Promise<void> {
+  private async loop(width: () => number, pauseMs: () => number, signal: AbortSignal): Promise<void> {
     let number = 0;
     while (!signal.aborted) {
       if (document.hidden) await new Promise((wake) => document.addEventListener("visibilitychange", wake, { once: true }));
@@ -49,6 +49,7 @@ export class Looking {
       if (found) {
         [number, this.misses, this.failure] = [found.number, 0, null];
         await this.show(found.picture);
+        if (pauseMs() > 0) await new Promise((wake) => setTimeout(wake, pauseMs()));
       } else {
         this.misses += 1;
         number = 0;

@@ -54,7 +54,7 @@ class Recorder {
 
   /** Remembers a choice. */
   async choose(key: string, value: string): Promise<void> {
-    if (settings.has(key)) await settings.set(key, value).catch((thrown) => toasts.warn(problemOf(thrown).message));
+    if (settings.has(key)) await settings.set(key, value).catch(toasts.failed);
     else if (key === "screen" || key === "countdown") own[key].value = value;
   }
 

@@ -1,5 +1,7 @@
 // Short words that appear at the edge and go by themselves: receipts, refusals, and the way back from what was done.
 
+import { problemOf } from "../engine";
+
 export type Toast = { id: number; text: string; tone: "plain" | "warn"; actions: { label: string; run: () => void }[] };
 
 /** Long enough to read, and to think better of it. */
@@ -20,6 +22,9 @@ class Toasts {
   warn(text: string): void {
     this.say(text, [], "warn");
   }
+
+  /** For what is asked in passing: says why where it did not work. */
+  readonly failed = (thrown: unknown): void => this.warn(problemOf(thrown).message);
 
   close(id: number): void {
     this.hold(id);

@@ -42,7 +42,7 @@ const views: View[] = [
   { name: "settings", hash: "#/settings", ready: "text=Quality" },
   { name: "settings-storage", hash: "#/settings", ready: "text=Quality", act: (page) => page.click("aside >> text=Storage") },
   { name: "settings-about", hash: "#/settings", ready: "text=Quality", act: (page) => page.click("aside >> text=About") },
-  { name: "controller", hash: "controller.html", scene: { activity: "recording" }, look: { width: 330, height: 56 }, ready: ".clock" },
+  { name: "controller", hash: "controller.html", scene: { activity: "recording" }, look: { width: 320, height: 56 }, ready: ".clock" },
 ];
 
 async function complaints(page: Page): Promise<string[]> {
