@@ -44,6 +44,17 @@ export function sizeInBytes(text: string): number | null {
   return found && scale ? Number(found[1]) * scale : null;
 }
 
+/** Names and values as the window remembers them; none of anything else, since others can write there too. */
+export function notesFrom(text: string): Record<string, string> {
+  try {
+    const found: unknown = JSON.parse(text);
+    if (typeof found !== "object" || found === null) return {};
+    return Object.fromEntries(Object.entries(found).filter((pair): pair is [string, string] => typeof pair[1] === "string"));
+  } catch {
+    return {};
+  }
+}
+
 /** What people say about one recording, besides the settings. */
 export type Said = { title: string; description: string; metadata: Record<string, string> };
 

@@ -4,7 +4,7 @@ import type { Inset, Layout, SessionPlan, Summary } from "../bindings";
 import { answer, ask, problemOf } from "../engine";
 import { settingsOf } from "../lib/layout";
 import { newestOnly } from "../lib/loop";
-import { isEmpty, planFrom, type SourceKey } from "../lib/plan";
+import { isEmpty, notesFrom, planFrom, type SourceKey } from "../lib/plan";
 import * as format from "../lib/time";
 import { locale, say } from "../words/index.svelte";
 import { live } from "./live.svelte";
@@ -32,7 +32,7 @@ class Recorder {
     ...settings.values,
   });
   readonly plan: SessionPlan = $derived(
-    planFrom(this.values, { title: this.title.trim(), description: description.value, metadata: JSON.parse(notes.value) }),
+    planFrom(this.values, { title: this.title.trim(), description: description.value, metadata: notesFrom(notes.value) }),
   );
   readonly isEmpty: boolean = $derived(isEmpty(this.plan));
 

@@ -7,7 +7,7 @@ import { combination } from "../../src/lib/keys";
 import { decibels, lit, tone } from "../../src/lib/levels";
 import { newestOnly } from "../../src/lib/loop";
 import { fileName, withEnding } from "../../src/lib/names";
-import { choiceFrom, isEmpty, millis, planFrom, sizeInBytes, textOf } from "../../src/lib/plan";
+import { choiceFrom, isEmpty, millis, notesFrom, planFrom, sizeInBytes, textOf } from "../../src/lib/plan";
 import { columnsIn, pageSize, pagesFor, stepped, visible } from "../../src/lib/shelf";
 
 const said = { title: "", description: "", metadata: {} };
@@ -21,6 +21,11 @@ test("a plan is what the settings say", () => {
   expect(planFrom({ camera: "synthetic:camera" }, said).synthetic).toBe(true);
   expect(isEmpty(planFrom({ screen: "off", mic: "off" }, said))).toBe(true);
   for (const text of ["default", "off", "x11:region:1,2,3x4"]) expect(textOf(choiceFrom(text))).toBe(text);
+});
+
+test("notes are remembered, and nonsense is none", () => {
+  expect(notesFrom('{"Team":"Finance","n":1}')).toEqual({ Team: "Finance" });
+  expect(["", "{", "null", "[]", "7"].map(notesFrom)).toEqual([{}, {}, {}, {}, {}]);
 });
 
 test("durations and sizes are read as the engine reads them", () => {
