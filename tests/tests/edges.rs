@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("export", &["model", "media", "codec", "compose", "store"]),
     ("engine", &["model", "clock", "media", "capture", "codec", "compose", "store", "export"]),
     ("cli", &["engine"]),
+    ("app", &["engine"]),
     ("sim", &ALL),
     ("stands", &[]),
     ("tests", &["model", "media", "capture", "store", "stands"]),

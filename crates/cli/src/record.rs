@@ -5,12 +5,10 @@ use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use engine::{
     Alarm, Client, Messages,
-    command::{Choice, Command, Event, Message, Quality, Reply, SessionPlan, Snapshot, Summary},
-    settings::{parse_chunk, parse_fps, parse_mode, parse_preset},
+    command::{Choice, Command, Event, Message, Reply, SessionPlan, Snapshot, Summary},
 };
 use serde_json::json;
 use std::{
-    collections::BTreeMap,
     io::{IsTerminal, Write, stderr},
     thread,
     time::Duration,
@@ -18,7 +16,7 @@ use std::{
 
 pub(crate) fn run(common: &Common, flags: &args::Record) -> Result<()> {
     let mut client = connect::recorder(common)?;
-    let plan = plan(flags, &settings(&mut client)?)?;
+    let plan = plan(flags, default_plan(&mut client)?);
     let interrupted = interruptions()?;
     connect::ask(&mut client, Command::Subscribe, drop)?;
     let screen = Screen { json: common.json, live: !common.json && stderr().is_terminal() };
@@ -90,65 +88,44 @@ fn interruptions() -> Result<Receiver<()>> {
     Ok(interrupted)
 }
 
-/// Settings in force, by name.
-fn settings(client: &mut Client) -> Result<BTreeMap<String, String>> {
+/// What the settings would record.
+fn default_plan(client: &mut Client) -> Result<SessionPlan> {
     let reply = connect::ask(client, Command::Settings { key: None }, drop)?;
     let Reply::Settings(settings) = reply else { return connect::surprised(&reply) };
-    Ok(settings.into_iter().map(|setting| (setting.key, setting.value)).collect())
+    Ok(SessionPlan::from_settings(&settings)?)
 }
 
-fn plan(flags: &args::Record, settings: &BTreeMap<String, String>) -> Result<SessionPlan> {
-    let setting = |key: &str| settings.get(key).map(String::as_str).context("the engine lacks a setting");
-    let quality: Quality = match flags.preset {
-        Some(quality) => quality,
-        None => parse_preset(setting("preset")?).map_err(anyhow::Error::msg)?,
-    };
-    let fps = match flags.fps {
-        Some(fps) => fps,
-        None => parse_fps(setting("fps")?).map_err(anyhow::Error::msg)?,
-    };
-    let chunk = match flags.chunk {
-        Some(chunk) => chunk,
-        None => parse_chunk(setting("chunk")?).map_err(anyhow::Error::msg)?,
-    };
+/// That, with what the flags say instead.
+fn plan(flags: &args::Record, default: SessionPlan) -> SessionPlan {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    Ok(SessionPlan {
+    let region = flags.region.as_ref().map(|region| format!("x11:region:{region}"));
+    let screen = flags.screen.as_ref().or(flags.window.as_ref()).or(region.as_ref());
+    let choose = |is_off: bool, flag: Option<&String>, default| match flag {
+        _ if is_off => Choice::Off,
+        Some(text) => Choice::parse(text),
+        None => default,
+    };
+    SessionPlan {
         title: flags.title.clone(),
         description: flags.description.clone(),
         metadata: flags.meta.iter().cloned().collect(),
-        screen: choice(flags.no_screen, screen_id(flags).as_deref().unwrap_or("default")),
-        camera: choice(false, flags.camera.as_deref().unwrap_or(setting("camera")?)),
-        camera_format: match flags.camera_format.as_deref().unwrap_or(setting("camera-format")?) {
-            "best" => None,
-            format => Some(format.to_owned()),
+        screen: choose(flags.no_screen, screen, default.screen),
+        camera: choose(false, flags.camera.as_ref(), default.camera),
+        camera_format: match flags.camera_format.as_deref() {
+            None => default.camera_format,
+            Some("best") => None,
+            Some(format) => Some(format.to_owned()),
         },
-        mode: match flags.mode {
-            Some(mode) => mode,
-            None => parse_mode(setting("mode")?).map_err(anyhow::Error::msg)?,
-        },
-        layout: None,
-        keys: flags.keys || setting("keys")? == "on",
-        microphone: choice(flags.no_mic, flags.mic.as_deref().unwrap_or(setting("mic")?)),
-        system_audio: choice(false, flags.system_audio.as_deref().unwrap_or(setting("system-audio")?)),
-        quality,
-        fps,
-        chunk_ms: millis(chunk),
+        microphone: choose(flags.no_mic, flags.mic.as_ref(), default.microphone),
+        system_audio: choose(false, flags.system_audio.as_ref(), default.system_audio),
+        mode: flags.mode.unwrap_or(default.mode),
+        keys: flags.keys || default.keys,
+        quality: flags.preset.unwrap_or(default.quality),
+        fps: flags.fps.unwrap_or(default.fps),
+        chunk_ms: flags.chunk.map_or(default.chunk_ms, millis),
         synthetic: flags.synthetic,
         stop_after_ms: flags.duration.map(millis),
-    })
-}
-
-fn screen_id(flags: &args::Record) -> Option<String> {
-    let region = flags.region.as_ref().map(|region| format!("x11:region:{region}"));
-    flags.screen.clone().or_else(|| flags.window.clone()).or(region)
-}
-
-fn choice(is_off: bool, text: &str) -> Choice {
-    match text {
-        _ if is_off => Choice::Off,
-        "off" => Choice::Off,
-        "default" | "" => Choice::Default,
-        id => Choice::Id(id.to_owned()),
+        ..default
     }
 }
 

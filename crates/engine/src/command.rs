@@ -37,6 +37,7 @@ pub fn environment() -> BTreeMap<String, String> {
 
 /// Which source a shell wants.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// The system's default; none, with a notice, where there is none.
@@ -50,6 +51,7 @@ pub enum Choice {
 
 /// Largest picture and most bits that a recording may take. The picture keeps its shape and is never enlarged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Quality {
     /// Largest width in pixels.
     pub width: u32,
@@ -61,6 +63,7 @@ pub struct Quality {
 
 /// What to record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct SessionPlan {
     /// At most 200 characters.
     pub title: String,
@@ -98,6 +101,7 @@ pub struct SessionPlan {
 
 /// How sources are arranged from some time of the recording on, as it plays.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Arrangement {
     /// Milliseconds.
     pub t: u64,
@@ -107,6 +111,7 @@ pub struct Arrangement {
 
 /// What to make of a recording. What is left open comes out as it was recorded, without encoding where that can be.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(default)]
 pub struct ExportPlan {
     /// Id of a recording or session, or the beginning of one.
@@ -137,6 +142,7 @@ pub struct ExportPlan {
 
 /// Which recordings to list, and in which order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(default)]
 pub struct Query {
     /// Words that title, description or metadata contain, all of them, whatever their case.
@@ -159,6 +165,7 @@ impl Default for Query {
 
 /// In which order recordings are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// What began last comes first.
@@ -176,6 +183,7 @@ pub enum Order {
 
 /// Everything that a shell may ask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Begins a session. Answer: [`Reply::Begun`].
@@ -346,6 +354,7 @@ pub enum Command {
 
 /// What the engine says without being asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The state changed; only the newest matters.

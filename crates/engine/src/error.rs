@@ -66,6 +66,9 @@ pub enum EngineError {
     /// An export.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// No engine runs and none could be started; says why and where to look.
+    #[error("{0}")]
+    NotStarted(String),
     /// The local socket or a thread could not be had.
     #[error("{operation}: {cause}")]
     System {
@@ -102,6 +105,7 @@ impl EngineError {
             Self::Store(_) => "store",
             Self::Export(ExportError::NeedsEncoding) => "needs_encoding",
             Self::Export(_) => "export",
+            Self::NotStarted(_) => "not_started",
             Self::System { .. } => "system",
         }
     }
@@ -109,6 +113,7 @@ impl EngineError {
 
 /// An error as it goes over the socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[error("{message}")]
 pub struct Problem {
     /// Stable, for programs.

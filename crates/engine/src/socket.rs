@@ -249,12 +249,31 @@ impl Client {
         command: Command,
         mut hear: impl FnMut(Event),
     ) -> Result<Result<Reply, Problem>, EngineError> {
+        let forever = |event| {
+            hear(event);
+            ControlFlow::Continue(())
+        };
+        // It is asked until it answers.
+        self.ask_while(command, forever)?.ok_or(EngineError::Ending)
+    }
+
+    /// The same, until `hear` has heard enough: then there is no answer, and what was asked for ends when this end of
+    /// the socket is dropped.
+    pub fn ask_while(
+        &mut self,
+        command: Command,
+        mut hear: impl FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<Option<Result<Reply, Problem>>, EngineError> {
         let asked = self.requests.send(command)?;
         loop {
             match self.messages.receive()? {
-                Message::Event(event) => hear(event),
-                Message::Reply { id, reply } if id == asked => return Ok(Ok(reply)),
-                Message::Error { id, problem } if id == asked || id == 0 => return Ok(Err(problem)),
+                Message::Event(event) => {
+                    if hear(event).is_break() {
+                        return Ok(None);
+                    }
+                }
+                Message::Reply { id, reply } if id == asked => return Ok(Some(Ok(reply))),
+                Message::Error { id, problem } if id == asked || id == 0 => return Ok(Some(Err(problem))),
                 // The answer to something that nobody waits for any more.
                 Message::Reply { .. } | Message::Error { .. } => {}
             }

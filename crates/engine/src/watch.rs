@@ -6,6 +6,7 @@ use std::{collections::HashMap, time::Duration};
 
 /// What is wrong with a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum AlarmKind {
     /// A microphone gives sound in which there is nothing to be heard.
@@ -22,6 +23,7 @@ pub enum AlarmKind {
 
 /// Something that is wrong now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Alarm {
     /// What is wrong.
     pub kind: AlarmKind,

@@ -8,6 +8,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 /// SHA-256 of some bytes (FIPS 180-4). Object stores check the same one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS), ts(type = "string"))]
 pub struct Hash(pub [u8; 32]);
 
 impl Hash {

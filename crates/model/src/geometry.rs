@@ -42,6 +42,7 @@ impl fmt::Display for Size {
 
 /// A place in pixels, from the top left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Point {
     /// Pixels to the right.
     pub x: i32,

@@ -53,6 +53,7 @@ pub enum InputEvent {
 
 /// What somebody does to the drawings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Annotation {
     /// Adds a drawing, or replaces the one with the same id: so a line grows while it is drawn.
@@ -72,6 +73,7 @@ pub enum Annotation {
 
 /// With what something is drawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Tool {
     /// A line through all points.
@@ -92,6 +94,7 @@ pub enum Tool {
 
 /// One thing that was drawn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Drawing {
     /// Unique within the session.
     pub id: u64,

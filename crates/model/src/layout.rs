@@ -11,6 +11,7 @@ fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
 
 /// The shape of the camera's picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
     /// As the camera gives it.
@@ -24,6 +25,7 @@ pub enum Shape {
 /// Where and how the camera is seen over the screen. Lengths are shares of the canvas, so that it looks the same at
 /// every size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(default)]
 pub struct Inset {
     /// Whether it is seen.
@@ -147,6 +149,7 @@ impl Inset {
 
 /// How the pointer and what people do with it is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(default)]
 pub struct PointerStyle {
     /// Whether it is seen at all.
@@ -168,6 +171,7 @@ impl Default for PointerStyle {
 
 /// How sources make one picture.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(default)]
 pub struct Layout {
     /// Seen where nothing is drawn.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// An opaque sRGB colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Color {
     /// Red.
     pub red: u8,

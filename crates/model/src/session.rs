@@ -16,6 +16,7 @@ pub enum Retention {
 
 /// Which tracks a session writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// One composited picture, and the sound.
@@ -40,6 +41,7 @@ impl Mode {
 
 /// What a track carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum TrackKind {
     /// The composited picture.
@@ -100,6 +102,7 @@ pub struct InitUse {
 
 /// Why there is nothing, or nothing real, in a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
     /// Somebody pressed pause.
@@ -123,6 +126,7 @@ pub enum GapReason {
 /// A span without samples. A session-wide gap is skipped when the session is flattened; a track's gap stays, as
 /// silence or as the last picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Gap {
     /// The track, or none for the whole session.
     pub track: Option<TrackId>,
@@ -134,6 +138,7 @@ pub struct Gap {
 
 /// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {
     /// Being written.
@@ -200,6 +205,7 @@ pub struct Mark {
 
 /// Sound against pictures, and devices' clocks against the session's, at the end of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct SelfCheck {
     /// How much later sound ended than pictures, in microseconds, where there are both.
     pub end_offset_us: Option<i64>,
@@ -209,6 +215,7 @@ pub struct SelfCheck {
 
 /// How a source of sound kept time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct SoundCheck {
     /// The source's track.
     pub track: TrackId,

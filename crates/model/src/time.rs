@@ -11,6 +11,7 @@ const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
 /// Nanoseconds since the session began. Negative is pre-roll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
@@ -73,6 +74,7 @@ impl fmt::Display for Timestamp {
 
 /// A range of session time, its end not included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Span {
     /// First instant within.
     pub start: Timestamp,

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 /// Everything that is answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
     /// It was done, and there is no more to say.
@@ -59,6 +60,7 @@ pub enum Reply {
 
 /// Bytes behind an answer. On the socket they follow the line that announces them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Blob {
     /// What they are, such as `image/jpeg`.
     pub media_type: String,
@@ -81,6 +83,7 @@ impl Blob {
 
 /// A part of the library's list.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Page {
     /// How many recordings the query finds.
     pub total: u32,
@@ -92,6 +95,7 @@ pub struct Page {
 
 /// An instant that somebody wants to find again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Mark {
     /// Milliseconds of the recording as it plays.
     pub at_ms: u64,
@@ -101,6 +105,7 @@ pub struct Mark {
 
 /// A recording as a player needs it: what to fetch, and where it lies in playing time. Pauses are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Film {
     /// The session that init segments and chunks are asked of.
     pub session: SessionId,
@@ -112,6 +117,7 @@ pub struct Film {
 
 /// A track that can be played.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct FilmTrack {
     /// Its name.
     pub track: String,
@@ -125,6 +131,7 @@ pub struct FilmTrack {
 
 /// A chunk in playing time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Segment {
     /// The init segment that it needs.
     pub init: Hash,
@@ -142,6 +149,7 @@ pub struct Segment {
 
 /// What the library takes, and what is left.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Usage {
     /// Recordings that are not in the trash.
     pub recordings: u32,
@@ -159,6 +167,7 @@ pub struct Usage {
 
 /// Something that can be recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Device {
     /// Stays the same from run to run.
     pub id: String,
@@ -177,6 +186,7 @@ pub struct Device {
 
 /// Whether a kind of source may be recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Permission {
     /// As in [`Device::kind`].
     pub kind: String,
@@ -188,6 +198,7 @@ pub struct Permission {
 
 /// How pictures fared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct FrameCounts {
     /// Pictures that differed from the one before.
     pub captured: u64,
@@ -201,6 +212,7 @@ pub struct FrameCounts {
 
 /// A track of the running session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct TrackStatus {
     /// Its name.
     pub track: String,
@@ -221,6 +233,7 @@ pub struct TrackStatus {
 
 /// What the engine is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Activity {
     /// Nothing.
@@ -238,6 +251,7 @@ pub enum Activity {
 
 /// The engine at one instant.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Snapshot {
     /// What it is doing.
     pub activity: Activity,
@@ -272,6 +286,7 @@ pub struct Snapshot {
 
 /// A session that ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Summary {
     /// Its id.
     pub session: SessionId,
@@ -293,6 +308,7 @@ pub struct Summary {
 
 /// A recording as the library's list shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct RecordingLine {
     /// Its id.
     pub recording: RecordingId,
@@ -319,6 +335,7 @@ pub struct RecordingLine {
 
 /// A track as the library shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct TrackDetails {
     /// Its name.
     pub track: String,
@@ -338,6 +355,7 @@ pub struct TrackDetails {
 
 /// One recording, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Details {
     /// As in the list.
     #[serde(flatten)]
@@ -363,6 +381,7 @@ pub struct Details {
 
 /// What reading everything again found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Verified {
     /// The session.
     pub session: SessionId,
@@ -378,6 +397,7 @@ pub struct Verified {
 
 /// A file was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Exported {
     /// Where.
     pub output: PathBuf,
@@ -391,6 +411,7 @@ pub struct Exported {
 
 /// A setting in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
 pub struct Setting {
     /// Its name.
     pub key: String,

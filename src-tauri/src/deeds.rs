@@ -1,0 +1,153 @@
+//! What people do without a window: by hotkey and tray. Each is a few questions to the engine.
+
+use crate::{events, events::Latest, hotkeys, link::Link, notices, windows};
+use engine::{
+    Problem,
+    command::{Activity, Command, Reply, SessionPlan, Setting},
+};
+use serde::Serialize;
+use std::ops::ControlFlow;
+use tauri::{AppHandle, Manager};
+use tauri_plugin_autostart::ManagerExt;
+
+/// What a key can be bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Deed {
+    /// Begins a recording as the settings have it, or ends the one that runs.
+    Record,
+    /// Pauses the recording, or goes on with it.
+    Pause,
+    /// Shows or hides the small window with the tools for drawing.
+    Annotate,
+    /// Marks this instant of the recording.
+    Mark,
+}
+
+/// Does it without making anybody wait. What goes wrong is told by a notification.
+pub(crate) fn perform(app: &AppHandle, deed: Deed) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        let link = app.state::<Link>();
+        let done = match deed {
+            Deed::Record => record(&app, &link).await,
+            Deed::Pause => pause(&app, &link).await,
+            Deed::Annotate => annotate(&app).await,
+            Deed::Mark => {
+                let mark = Command::Mark { id: None, at_ms: None, label: String::new() };
+                ask(&app, &link, mark).await.map(drop)
+            }
+        };
+        if let Err(problem) = done {
+            notices::problem(&app, &problem);
+        }
+    });
+}
+
+async fn ask(app: &AppHandle, link: &Link, command: Command) -> Result<Reply, Problem> {
+    let app = app.clone();
+    link.ask(command, move |event| {
+        events::hear(&app, &event);
+        ControlFlow::Continue(())
+    })
+    .await
+}
+
+async fn activity(app: &AppHandle, link: &Link) -> Result<Activity, Problem> {
+    match ask(app, link, Command::Status).await? {
+        Reply::Status(snapshot) => Ok(snapshot.activity),
+        other => Err(surprise(&other)),
+    }
+}
+
+async fn settings(app: &AppHandle, link: &Link) -> Result<Vec<Setting>, Problem> {
+    match ask(app, link, Command::Settings { key: None }).await? {
+        Reply::Settings(settings) => Ok(settings),
+        other => Err(surprise(&other)),
+    }
+}
+
+async fn record(app: &AppHandle, link: &Link) -> Result<(), Problem> {
+    let command = match activity(app, link).await? {
+        Activity::Idle | Activity::Rehearsing => {
+            let plan = SessionPlan::from_settings(&settings(app, link).await?);
+            Command::Begin(plan.map_err(|error| Problem::from(&error))?.into())
+        }
+        Activity::Recording | Activity::Paused | Activity::Stopping => Command::Stop,
+    };
+    ask(app, link, command).await.map(drop)
+}
+
+async fn pause(app: &AppHandle, link: &Link) -> Result<(), Problem> {
+    let command = match activity(app, link).await? {
+        Activity::Paused => Command::Resume,
+        _ => Command::Pause,
+    };
+    ask(app, link, command).await.map(drop)
+}
+
+async fn annotate(app: &AppHandle) -> Result<(), Problem> {
+    let app = app.clone();
+    let toggled = tauri::async_runtime::spawn_blocking(move || windows::toggle_controller(&app)).await;
+    toggled.map_err(|error| shell_problem(&error))?.map_err(|error| shell_problem(&error))
+}
+
+/// Ends the app; what is being recorded is finished first, since nobody would see that it goes on.
+pub(crate) fn quit(app: &AppHandle) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        if app.state::<Latest>().activity() != Activity::Idle
+            && let Err(problem) = ask(&app, &app.state::<Link>(), Command::Stop).await
+        {
+            tracing::warn!(%problem, "nothing was stopped");
+        }
+        app.exit(0);
+    });
+}
+
+/// Takes over the settings that are the app's own: when it is connected, and when one was changed.
+pub(crate) fn apply_settings(app: &AppHandle) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        match settings(&app, &app.state::<Link>()).await {
+            Ok(settings) => {
+                app.state::<windows::Manners>().learn(&settings);
+                start_with_desktop(&app, &settings);
+                hotkeys::apply(&app, &settings).await;
+            }
+            Err(problem) => tracing::warn!(%problem, "settings are as they were"),
+        }
+    });
+}
+
+fn start_with_desktop(app: &AppHandle, settings: &[Setting]) {
+    let Some(wanted) = switch(settings, "autostart") else { return };
+    let autostart = app.autolaunch();
+    let done = match (wanted, autostart.is_enabled()) {
+        (true, Ok(false)) => autostart.enable(),
+        (false, Ok(true)) => autostart.disable(),
+        (_, Ok(_)) => Ok(()),
+        (_, Err(error)) => Err(error),
+    };
+    if let Err(error) = done {
+        tracing::warn!(%error, "cannot change whether the app starts with the desktop");
+    }
+}
+
+/// Whether a setting is on, where there is such a setting.
+pub(crate) fn switch(settings: &[Setting], key: &str) -> Option<bool> {
+    settings.iter().find(|setting| setting.key == key).map(|setting| setting.value == "on")
+}
+
+/// Something that the app itself could not do.
+pub(crate) fn shell_problem(error: &impl ToString) -> Problem {
+    Problem { code: "shell".to_owned(), message: error.to_string() }
+}
+
+fn surprise(reply: &Reply) -> Problem {
+    Problem {
+        code: "surprised".to_owned(),
+        message: format!("the engine gave an unexpected answer: {reply:?}"),
+    }
+}

@@ -1,0 +1,17 @@
+//! Windows and macOS.
+
+use super::{Binding, Session};
+use anyhow::{Result, bail};
+
+pub(crate) fn session() -> Session {
+    Session::Native
+}
+
+/// Nobody gives out keys here: programs take them.
+pub(crate) async fn bind_keys(
+    _wanted: &[Binding],
+    _bound: impl FnOnce(Vec<Binding>),
+    _pressed: impl Fn(&str),
+) -> Result<()> {
+    bail!("keys are taken here, not given out")
+}

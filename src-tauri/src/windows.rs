@@ -1,0 +1,225 @@
+//! Windows: the main one, and the small one that floats while something is recorded. A window that is closed is gone,
+//! with its processes: a recording that nobody looks at should cost nothing.
+
+use crate::{deeds, events::Latest};
+use engine::command::{Activity, Setting};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+use tauri::{
+    AppHandle, Manager, Url, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent, Wry, plugin::TauriPlugin,
+};
+use tauri_plugin_window_state::{AppHandleExt, StateFlags};
+
+const MAIN: &str = "main";
+const CONTROLLER: &str = "controller";
+/// Logical pixels.
+const SIZE: (f64, f64) = (1180.0, 760.0);
+const SIZE_MIN: (f64, f64) = (720.0, 520.0);
+const CONTROLLER_SIZE: (f64, f64) = (320.0, 56.0);
+
+/// What the main window shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum View {
+    /// What it showed before.
+    Last,
+    /// Sources and the way to record them.
+    Record,
+    /// All recordings.
+    Library,
+    /// One recording.
+    Recording(String),
+    /// The settings.
+    Settings,
+}
+
+impl View {
+    /// From `spool://record` and so on; what is not known shows the window as it is. Links come from anywhere, so none
+    /// does more than show.
+    pub(crate) fn from_link(link: &str) -> Self {
+        let path = link.trim_start_matches("spool:").trim_matches('/');
+        match path.split_once('/') {
+            None if path == "record" => Self::Record,
+            None if path == "library" => Self::Library,
+            None if path == "settings" => Self::Settings,
+            Some(("recording", id)) if is_id(id) => Self::Recording(id.to_owned()),
+            _ => Self::Last,
+        }
+    }
+
+    /// What the page knows it by, behind its address.
+    fn place(&self) -> Option<String> {
+        match self {
+            Self::Last => None,
+            Self::Record => Some("#/record".to_owned()),
+            Self::Library => Some("#/library".to_owned()),
+            Self::Recording(id) => Some(format!("#/player/{id}")),
+            Self::Settings => Some("#/settings".to_owned()),
+        }
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// How windows behave, as the settings have it.
+#[derive(Debug)]
+pub(crate) struct Manners {
+    closes_to_tray: AtomicBool,
+    notifies: AtomicBool,
+    /// Held while a window is looked for or made, so that two wishes never make two.
+    making: Mutex<()>,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            closes_to_tray: AtomicBool::new(true),
+            notifies: AtomicBool::new(true),
+            making: Mutex::default(),
+        }
+    }
+}
+
+impl Manners {
+    pub(crate) fn learn(&self, settings: &[Setting]) {
+        let is_on = |key| deeds::switch(settings, key).unwrap_or(true);
+        self.closes_to_tray.store(is_on("close-to-tray"), Ordering::Relaxed);
+        self.notifies.store(is_on("notifications"), Ordering::Relaxed);
+    }
+}
+
+/// Remembers where windows were. Not whether they were seen: the app decides that.
+pub(crate) fn memory() -> TauriPlugin<Wry> {
+    tauri_plugin_window_state::Builder::new().with_state_flags(remembered()).build()
+}
+
+fn remembered() -> StateFlags {
+    StateFlags::all() - StateFlags::VISIBLE - StateFlags::DECORATIONS
+}
+
+/// Shows the main window, a new one if need be. Windows are made by the main thread, which must not wait for itself:
+/// so whoever waits for them is another.
+pub(crate) fn open(app: &AppHandle, view: View) {
+    let app = app.clone();
+    tauri::async_runtime::spawn_blocking(move || {
+        if let Err(error) = try_open(&app, &view) {
+            tracing::error!(%error, "the window cannot be shown");
+        }
+    });
+}
+
+fn try_open(app: &AppHandle, view: &View) -> tauri::Result<()> {
+    let manners = app.state::<Manners>();
+    let _making = manners.making.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = view.place();
+    if let Some(window) = app.get_webview_window(MAIN) {
+        window.show()?;
+        window.unminimize()?;
+        window.set_focus()?;
+        // Words of ours and ids, which hold nothing that could end the text.
+        return place.map_or(Ok(()), |place| window.eval(format!("location.hash = '{place}'")));
+    }
+    let page = format!("index.html{}", place.unwrap_or_default());
+    let window = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::App(page.into()))
+        .title("Spool")
+        .inner_size(SIZE.0, SIZE.1)
+        .min_inner_size(SIZE_MIN.0, SIZE_MIN.1)
+        // Where it was is known only once it is there.
+        .visible(false)
+        .on_navigation(is_ours)
+        .build()?;
+    window.show()?;
+    window.set_focus()
+}
+
+/// Shows or closes the small window. Waits for the main thread.
+pub(crate) fn show_controller(app: &AppHandle, visible: bool) -> tauri::Result<()> {
+    let manners = app.state::<Manners>();
+    let _making = manners.making.lock().unwrap_or_else(PoisonError::into_inner);
+    match app.get_webview_window(CONTROLLER) {
+        Some(window) if visible => window.show(),
+        Some(window) => window.destroy(),
+        None if visible => {
+            WebviewWindowBuilder::new(app, CONTROLLER, WebviewUrl::App("controller.html".into()))
+                .title("Spool controller")
+                .inner_size(CONTROLLER_SIZE.0, CONTROLLER_SIZE.1)
+                .resizable(false)
+                .decorations(false)
+                .always_on_top(true)
+                .skip_taskbar(true)
+                .focused(false)
+                // It should not be in the picture, where the system can leave it out.
+                .content_protected(true)
+                .on_navigation(is_ours)
+                .build()
+                .map(drop)
+        }
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn toggle_controller(app: &AppHandle) -> tauri::Result<()> {
+    show_controller(app, app.get_webview_window(CONTROLLER).is_none())
+}
+
+/// Pages of our own only, also while they are developed.
+fn is_ours(url: &Url) -> bool {
+    match url.scheme() {
+        "tauri" => true,
+        "http" | "https" => matches!(url.host_str(), Some("tauri.localhost" | "127.0.0.1")),
+        _ => false,
+    }
+}
+
+/// What windows themselves tell.
+pub(crate) fn hear(window: &Window, event: &WindowEvent) {
+    if !matches!(event, WindowEvent::Destroyed) || window.label() != MAIN {
+        return;
+    }
+    // Now, and not only at the end: that may be a kill.
+    if let Err(error) = window.app_handle().save_window_state(remembered()) {
+        tracing::warn!(%error, "where the window was is not remembered");
+    }
+}
+
+/// Whether the app lives on without a window: always while something is recorded, since nobody would see that it is.
+pub(crate) fn stays_without(app: &AppHandle) -> bool {
+    let to_tray = app.state::<Manners>().closes_to_tray.load(Ordering::Relaxed);
+    to_tray || app.state::<Latest>().activity() != Activity::Idle
+}
+
+/// Whether people want to be told of what they do not see: nobody looks at a window of the app.
+pub(crate) fn wants_notices(app: &AppHandle) -> bool {
+    let is_seen = || app.webview_windows().values().any(|window| window.is_focused().unwrap_or(false));
+    app.state::<Manners>().notifies.load(Ordering::Relaxed) && !is_seen()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_only_show() {
+        let view = View::from_link;
+        assert_eq!(view("spool://record"), View::Record);
+        assert_eq!(view("spool://library/"), View::Library);
+        assert_eq!(view("spool:settings"), View::Settings);
+        assert_eq!(view("spool://recording/0192-abcd"), View::Recording("0192-abcd".into()));
+        for nonsense in
+            ["spool://recording/../..", "spool://recording/", "spool://stop", "spool://", "", "x://record"]
+        {
+            assert_eq!(view(nonsense), View::Last, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn windows_stay_at_home() {
+        let ours = |url: &str| is_ours(&Url::parse(url).unwrap());
+        assert!(ours("tauri://localhost/index.html#/library"));
+        assert!(ours("http://tauri.localhost/") && ours("http://127.0.0.1:1420/"));
+        assert!(!ours("https://example.org/") && !ours("file:///etc/passwd") && !ours("engine://localhost/"));
+    }
+}
