@@ -1,10 +1,11 @@
-//! Everything a developer runs: `cargo xtask setup | run | test | bench | soak | fuzz`.
+//! Everything a developer runs: `cargo xtask setup | run | test | bench | soak | fuzz | bindings`.
 //!
 //! Owns: what a machine needs, and how the product is built, tried and measured. Never a part of the product. It
 //! stands on the standard library alone, so that it builds on a machine with nothing but Rust. Tested by every
 //! newcomer and every CI run.
 
 mod bench;
+mod front;
 mod fuzz;
 mod run;
 mod setup;
@@ -17,7 +18,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask setup     installs what building, testing and measuring need
-cargo xtask run       records ten seconds of this display, or of a virtual one, and prints the file
+cargo xtask run       starts the app; `run record` records ten seconds of this display, or of a virtual one where there
+                      is none, and prints the file
 cargo xtask test      everything that CI checks
 cargo xtask bench     measures recording, its stages and export beside the peers; `bench record`, `bench stages` or
                       `bench export` for one
@@ -25,6 +27,7 @@ cargo xtask soak      an hour of recording, 24 simulated ones, five hundred kill
                       cuts on a real file system; `soak hour`, `soak day` or `soak crashes` for one
 cargo xtask fuzz      feeds nonsense to all that reads bytes: `fuzz [TARGET] [SECONDS]`, `fuzz short` as CI does it;
                       `fuzz seeds` writes what it begins with
+cargo xtask bindings  writes what the front end knows of the Rust types
 
 Each sets up what it needs by itself and may be repeated.";
 
@@ -33,7 +36,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["setup"] => setup::all(),
-        ["run"] => run::run(),
+        ["run"] => run::app(),
+        ["run", "record"] => run::record(),
+        ["bindings"] => test::write_bindings(),
         ["test"] => test::run(),
         ["bench"] => bench::run(&["record", "stages", "export"]),
         ["bench", which @ ("record" | "stages" | "export")] => bench::run(&[which]),

@@ -1,12 +1,12 @@
-//! `cargo xtask run`: the product at work, in ten seconds.
+//! `cargo xtask run`: the product at work, in a window or in ten seconds.
 
 use crate::{
-    setup,
+    front, setup,
     sh::{Failure, Folder, Result, Running, cargo, read, root, say, succeed, target, wait_for, works},
     stage::{Stage, server},
 };
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
     time::{SystemTime, UNIX_EPOCH},
@@ -14,8 +14,23 @@ use std::{
 
 const SECONDS: f64 = 10.0;
 
+/// Starts the app. Where there is no display to show it on, the recorder shows that it works without one.
+pub(crate) fn app() -> Result {
+    setup::for_run()?;
+    if env::var_os("DISPLAY").is_none() && env::var_os("WAYLAND_DISPLAY").is_none() {
+        say("no display to show a window on; recording a virtual one instead");
+        return record();
+    }
+    front::build()?;
+    say("building spool and its app");
+    build()?;
+    succeed(&mut cargo(&["build", "--release", "--package", "spool-app"]))?;
+    say("the app runs; its data is where yours would be");
+    succeed(&mut Command::new(target().join("release/spool-app")))
+}
+
 /// Records the display and leaves a file that plays.
-pub(crate) fn run() -> Result {
+pub(crate) fn record() -> Result {
     setup::for_run()?;
     say("building spool");
     build()?;

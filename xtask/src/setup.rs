@@ -29,13 +29,17 @@ const fn library(package: &'static str, name: &'static str) -> Need {
     Need { package, thing: Thing::Library(name) }
 }
 
-/// To build. SQLite is compiled with the rest, FFmpeg is the system's.
+const fn script(package: &'static str, name: &'static str, script: &'static str) -> Need {
+    Need { package, thing: Thing::Script { name, script } }
+}
+
+/// To build. SQLite is compiled with the rest, FFmpeg and WebKit are the system's.
 const BUILD: &[Need] = &[
     program("gcc", "cc"),
     program("pkg-config", "pkg-config"),
     program("mold", "mold"),
     // It tells bindgen what is in a header.
-    Need { package: "libclang-dev", thing: Thing::Script { name: "libclang", script: HAS_CLANG } },
+    script("libclang-dev", "libclang", HAS_CLANG),
     library("libavcodec-dev", "libavcodec"),
     library("libavformat-dev", "libavformat"),
     library("libavutil-dev", "libavutil"),
@@ -44,6 +48,9 @@ const BUILD: &[Need] = &[
     library("libasound2-dev", "alsa"),
     library("libpipewire-0.3-dev", "libpipewire-0.3"),
     library("libspa-0.2-dev", "libspa-0.2"),
+    library("libwebkit2gtk-4.1-dev", "webkit2gtk-4.1"),
+    library("libayatana-appindicator3-dev", "ayatana-appindicator3-0.1"),
+    program("npm", "npm"),
 ];
 
 /// To record where there is neither a display nor a sound card, and to look at what was recorded.
@@ -62,7 +69,6 @@ const STAGE: &[Need] = &[
 const TEST: &[Need] = &[
     program("g++", "c++"),
     program("chromium", "chromium"),
-    program("npm", "npm"),
     program("sox", "sox"),
     program("curl", "curl"),
     program("faketime", "faketime"),
@@ -78,6 +84,10 @@ const TEST: &[Need] = &[
     program("xdg-desktop-portal-wlr", "/usr/libexec/xdg-desktop-portal-wlr"),
     program("xdotool", "xdotool"),
     program("x11-xkb-utils", "setxkbmap"),
+    program("webkit2gtk-driver", "WebKitWebDriver"),
+    // With these WebKit plays what is recorded.
+    script("gstreamer1.0-plugins-good", "GStreamer's reader of MP4", HAS_MP4),
+    script("gstreamer1.0-plugins-bad", "GStreamer's H.264", HAS_H264),
 ];
 
 /// To measure, and to cut the power.
@@ -87,14 +97,15 @@ const LAB: &[Need] = &[
     program("mpv", "mpv"),
     program("procps", "top"),
     program("nbdkit", "nbdkit"),
-    Need {
-        package: "nbdkit-plugin-python",
-        thing: Thing::Script { name: "nbdkit's python plugin", script: "nbdkit --dump-plugin python" },
-    },
+    script("nbdkit-plugin-python", "nbdkit's python plugin", "nbdkit --dump-plugin python"),
     program("nbdfuse", "nbdfuse"),
     program("libnbd-bin", "nbdinfo"),
 ];
 
+const HAS_MP4: &str =
+    "ls /usr/lib*/gstreamer-1.0/libgstisomp4.so /usr/lib/*/gstreamer-1.0/libgstisomp4.so | grep -q .";
+const HAS_H264: &str = "\
+    ls /usr/lib*/gstreamer-1.0/libgstopenh264.so /usr/lib/*/gstreamer-1.0/libgstopenh264.so | grep -q .";
 const HAS_CLANG: &str = "\
     test -n \"$LIBCLANG_PATH\" && exit
     for file in /usr/lib/llvm*/lib/libclang*.so* /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so*; do

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: what must hold before a change is merged. CI runs exactly this.
 
 use crate::{
-    fuzz, setup,
+    front, fuzz, setup,
     sh::{Failure, Result, cargo, listen, read, say, succeed, works},
 };
 use std::{path::Path, process::Command};
@@ -16,12 +16,22 @@ pub(crate) fn run() -> Result {
     setup::for_tests()?;
     say("formatting");
     succeed(&mut cargo(&["fmt", "--all", "--check"]))?;
+    front::build()?;
+    front::check()?;
     say("lints");
     let everything = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     succeed(&mut cargo(&everything))?;
     other_systems()?;
     fuzz::short()?;
     tests()
+}
+
+/// `cargo xtask bindings`: the test that compares them writes them.
+pub(crate) fn write_bindings() -> Result {
+    setup::for_tests()?;
+    let mut write =
+        cargo(&["test", "--quiet", "--package", "spool-app", "--features", "bindings", "--lib", "bindings"]);
+    succeed(write.env("SPOOL_WRITE_BINDINGS", "1"))
 }
 
 fn other_systems() -> Result {
