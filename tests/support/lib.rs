@@ -1,10 +1,11 @@
-//! What the end-to-end tests add to the stands: the real `spool` binary, disks and browsers, and ways to read back what
+//! What the end-to-end tests add to the stands: the real `spool` binary, the real app, disks and browsers, and ways to read back what
 //! was recorded.
 //!
 //! Never knows how Spool works inside: it starts the program, reads its JSON, and judges its files with FFmpeg and
 //! a browser. Everything that is started is ended by a guard, every wait has an end, and what is missing on the
 //! machine fails the test with the command that installs it. It is tested by its users.
 
+pub mod app;
 pub mod browser;
 pub mod disk;
 pub mod film;
@@ -15,6 +16,7 @@ pub mod shell;
 pub mod spool;
 pub mod tone;
 pub mod turn;
+pub mod webdriver;
 
 pub use crate::{
     disk::Disk,

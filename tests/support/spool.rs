@@ -215,6 +215,14 @@ impl Spool {
         Shell::connect(&sockets[0])
     }
 
+    /// The processes of this name, of which the system keeps fifteen letters.
+    pub fn processes_named(&self, name: &str) -> Vec<u32> {
+        let is_named = |pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|found| found.trim_end() == name)
+        };
+        self.processes().into_iter().filter(is_named).collect()
+    }
+
     /// Sends the engine a signal, and for one that ends it, waits until it has ended. Gives the instant of the
     /// signal, in nanoseconds of [`host_time`].
     pub fn signal_engine(&self, signal: Signal) -> i64 {

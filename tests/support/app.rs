@@ -1,0 +1,160 @@
+//! The desktop app on a display and a desktop bus of its own.
+
+use crate::{
+    program::{app_binary, spool_binary},
+    spool::Spool,
+    webdriver::Driven,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+use stands::{
+    Display,
+    process::{Running, find_within, kill, server, text, tool, wait_for},
+    window,
+};
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A desktop as the app finds one: a window manager, a bus, and places for settings.
+#[derive(Debug)]
+pub struct Desktop {
+    /// The command line in the same surroundings.
+    pub spool: Spool,
+    display: String,
+    _manager: Running,
+    _bus: Running,
+}
+
+impl Desktop {
+    /// On this display, without sound.
+    pub fn start(display: &Display) -> Self {
+        // The app finds it beside itself.
+        spool_binary();
+        let spool = Spool::new().on(display);
+        let bus = spool.file("bus");
+        let rules = spool.file("bus.conf");
+        let text = format!(
+            "<busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
+             <policy context='default'><allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/>\
+             <allow own='*'/></policy></busconfig>",
+            bus.display()
+        );
+        fs::write(&rules, text).expect("there is room for a file");
+        let mut daemon = server("dbus-daemon");
+        daemon.args(["--nofork", "--nopidfile", &format!("--config-file={}", rules.display())]);
+        let daemon = Running::start(daemon.stdout(Stdio::null()).stderr(Stdio::null()));
+        wait_for("the bus", PATIENCE, || bus.exists().then_some(()));
+        let spool = spool
+            .with("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()))
+            // No accessibility bus either, whose absence GTK would wait for.
+            .with("NO_AT_BRIDGE", "1")
+            .with("GTK_A11Y", "none")
+            .with("GDK_BACKEND", "x11");
+        Self { spool, display: display.name().to_owned(), _manager: window::manage(display), _bus: daemon }
+    }
+
+    /// Opens the app, with a window that can be looked into.
+    pub fn open(&self, arguments: &[&str]) -> App<'_> {
+        let log = self.spool.file("app.log");
+        let window = Driven::start(app_binary(), arguments, &log, |command| {
+            self.spool.dress(command);
+            command.env("TAURI_WEBVIEW_AUTOMATION", "true");
+        });
+        App { desktop: self, window }
+    }
+
+    /// Starts the app without anybody who looks into it.
+    pub fn start_app(&self, arguments: &[&str]) -> Running {
+        let log = fs::File::create(self.spool.file("app.log")).expect("logs can be written");
+        let mut command = Command::new(app_binary());
+        self.spool.dress(command.args(arguments));
+        Running::start(command.stdout(log.try_clone().expect("files can be shared")).stderr(log))
+    }
+
+    /// Presses keys as a keyboard does, such as `ctrl+shift+r`.
+    pub fn press(&self, keys: &str) {
+        text(tool("xdotool").env("DISPLAY", &self.display).args(["key", "--clearmodifiers", keys]));
+    }
+
+    /// Types words where the keyboard is.
+    pub fn type_words(&self, words: &str) {
+        text(tool("xdotool").env("DISPLAY", &self.display).args(["type", "--delay", "20", words]));
+    }
+
+    /// Presses the key that records until something is recorded: an app without a window has it a moment after it
+    /// was started.
+    #[track_caller]
+    pub fn record_by_key(&self) {
+        wait_for("a recording", PATIENCE, || {
+            self.press("ctrl+shift+r");
+            find_within(Duration::from_secs(5), || {
+                (self.spool.json(&["status"])["activity"] == "recording").then_some(())
+            })
+        });
+    }
+
+    /// Waits until the engine says that it does this.
+    #[track_caller]
+    pub fn wait_until(&self, activity: &str) -> Value {
+        wait_for(&format!("{activity}\n{}", self.app_log()), PATIENCE, || {
+            let status = self.spool.json(&["status"]);
+            (status["activity"] == activity).then_some(status)
+        })
+    }
+
+    /// The processes of the app itself, and those that draw its pages.
+    pub fn app_processes(&self) -> (Vec<u32>, Vec<u32>) {
+        let named = |name: &str| self.spool.processes_named(name);
+        let pages = [named("WebKitWebProces"), named("WebKitNetworkPr")].concat();
+        (named("spool-app"), pages)
+    }
+
+    /// What the app wrote.
+    pub fn app_log(&self) -> String {
+        fs::read_to_string(self.spool.file("app.log")).unwrap_or_default()
+    }
+}
+
+/// The app, open.
+#[derive(Debug)]
+pub struct App<'a> {
+    desktop: &'a Desktop,
+    /// Its main window.
+    pub window: Driven,
+}
+
+impl App<'_> {
+    /// Asks the engine from within the page; fails the test where the answer is a problem.
+    #[track_caller]
+    pub fn ask(&self, command: &Value) -> Value {
+        self.window.evaluate(&format!("window.__TAURI_INTERNALS__.invoke('ask', {{ command: {command} }})"))
+    }
+
+    /// Asks the app itself.
+    #[track_caller]
+    pub fn invoke(&self, command: &str) -> Value {
+        self.window.evaluate(&format!("window.__TAURI_INTERNALS__.invoke('{command}')"))
+    }
+
+    /// Waits until the app listens for keys; gives them as pages show them.
+    #[track_caller]
+    pub fn keys(&self) -> Value {
+        self.window.until(
+            "(async () => { const { hotkeys } = await window.__TAURI_INTERNALS__.invoke('about'); \
+             return hotkeys.length > 0 && hotkeys; })()",
+        )
+    }
+
+    /// Kills it on the spot.
+    pub fn kill(self) {
+        let (app, _) = self.desktop.app_processes();
+        assert_eq!(app.len(), 1, "one app runs");
+        kill(app[0], Signal::KILL);
+        wait_for("the app's end", PATIENCE, || self.desktop.app_processes().0.is_empty().then_some(()));
+    }
+}
