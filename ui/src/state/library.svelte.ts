@@ -92,6 +92,22 @@ export class Library {
     await this.refresh();
   }
 
+  /** All that lies in the trash, for good. Ends at the first that cannot be deleted. */
+  async emptyTrash(): Promise<void> {
+    let freed = 0;
+    try {
+      for (;;) {
+        const { recordings } = await answer({ list: { text: "", order: "oldest", trashed: true, offset: 0, limit: pageSize } }, "recordings");
+        if (recordings.length === 0) break;
+        for (const { recording } of recordings) freed += (await answer({ delete: { id: recording } }, "deleted")).bytes;
+      }
+    } catch (thrown) {
+      toasts.failed(thrown);
+    }
+    toasts.say(say().library.deleted(format.bytes(freed, locale())));
+    await this.refresh();
+  }
+
   private async doing(command: Parameters<typeof ask>[0]): Promise<boolean> {
     const done = await ask(command).then(() => true, (thrown) => {
       toasts.warn(problemOf(thrown).message);

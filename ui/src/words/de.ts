@@ -207,6 +207,7 @@ export const de: Words = {
     restore: "Zurücklegen",
     restored: (title) => `„${title}“ ist wieder in der Bibliothek.`,
     deleteForGood: "Endgültig löschen",
+    emptyAll: "Papierkorb leeren",
     deleteSure: "Wirklich? Das ist endgültig",
     deleted: (bytes) => `Gelöscht. ${bytes} wurden frei.`,
     nameOf: (title) => `Titel von ${title}`,

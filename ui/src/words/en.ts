@@ -205,6 +205,7 @@ export const en = {
     restore: "Put back",
     restored: (title: string) => `“${title}” is back in the library.`,
     deleteForGood: "Delete for good",
+    emptyAll: "Empty the trash",
     deleteSure: "Really? It cannot be undone",
     deleted: (bytes: string) => `Deleted. ${bytes} became free.`,
     nameOf: (title: string) => `Title of ${title}`,

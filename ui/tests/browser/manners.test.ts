@@ -35,8 +35,7 @@ test("the camera is dragged in the picture, and stays where it was put", async (
   await page.mouse.down();
   await page.mouse.move(from.x - 300, from.y - 150, { steps: 4 });
   await page.mouse.up();
-  const arranged = await saying<{ camera: { x: number; y: number } }>(page, "arrange");
-  expect(arranged.at(-1)!.camera.x).toBeLessThan(0.7);
+  await soon(async () => (await saying<{ camera: { x: number; y: number } }>(page, "arrange")).at(-1)?.camera.x).toBeLessThan(0.7);
   await soon(async () => (await saying<{ key: string; value: string }>(page, "set")).map(({ key }) => key)).toEqual(["camera-place"]);
   await page.focus(".inset");
   await page.keyboard.press("1");
@@ -118,6 +117,23 @@ test("by keys alone: go along, rename, delete, undo", async () => {
   await soon(() => page.locator(".card >> text=Named by keys").count()).toBe(0);
   await page.click("text=Undo");
   await page.waitForSelector(".card >> text=Named by keys");
+  await page.context().close();
+});
+
+test("the trash is emptied for good, and asks first", async () => {
+  const page = await openPage(stage, "#/library");
+  for (const title of ["Sprint review", "Lecture 7: spectral methods"]) {
+    await page.click(`[aria-label='More for ${title}']`);
+    await page.click(".menu >> text=Delete");
+    await page.waitForSelector(`text=“${title}” is in the trash`);
+  }
+  await page.click("a.trash");
+  await page.waitForSelector(".card >> text=Sprint review");
+  await page.click("text=Empty the trash");
+  expect(await saying(page, "delete")).toEqual([]);
+  await page.click("text=Really?");
+  await page.waitForSelector("text=The trash is empty");
+  expect(await saying(page, "delete")).toHaveLength(2);
   await page.context().close();
 });
 
