@@ -2,22 +2,13 @@
 
 import { convertFileSrc, invoke } from "@tauri-apps/api/core";
 import { listen as hear, type UnlistenFn } from "@tauri-apps/api/event";
-import type { Command, Event, Problem, Reply } from "./bindings";
+import type { About, Command, EngineState, Event, Problem, Reply } from "./bindings";
 
 type Answer = Exclude<Reply, string>;
 /** The names of all replies that carry something. */
 export type AnswerName = Answer extends infer A ? (A extends unknown ? keyof A : never) : never;
 /** What the reply of this name carries. */
 export type AnswerOf<K extends AnswerName> = Extract<Answer, Record<K, unknown>>[K];
-
-/** How the shell stands with the engine. */
-export type EngineState = { state: "connected" | "starting" | "lost"; message?: string };
-
-/** A key combination that works while other programs have the keyboard. */
-export type Hotkey = { action: string; keys: string; state: "active" | "taken" | "unavailable"; advice: string };
-
-/** What the shell says of itself. */
-export type About = { version: string; data: string; system: string; session: string; hotkeys: Hotkey[] };
 
 /** Asks the engine. Rejects with a [`Problem`]. */
 export function ask(command: Command): Promise<Reply> {

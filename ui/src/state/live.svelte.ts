@@ -1,7 +1,7 @@
 // The newest word of the engine: its snapshot, whether it is there, and what it can record. Decides nothing.
 
-import type { Alarm, Device, Permission, Snapshot, Summary, TrackStatus } from "../bindings";
-import { about, answer, ask, listen, listenState, problemOf, type About, type EngineState } from "../engine";
+import type { About, Alarm, Device, EngineState, Permission, Snapshot, Summary, TrackStatus } from "../bindings";
+import { about, answer, ask, listen, listenState, problemOf } from "../engine";
 import { settings } from "./settings.svelte";
 
 type Finished = (summary: Summary) => void;
