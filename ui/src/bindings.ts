@@ -1083,6 +1083,10 @@ recording: RecordingId | null,
  */
 title: string, 
 /**
+ * Pixels across and down of the main picture, in which drawings are placed, once there is one.
+ */
+picture: [number, number] | null, 
+/**
  * Recorded time, pauses not counted.
  */
 elapsed_ms: number, 

@@ -21,7 +21,7 @@ impl SessionPlan {
             title: String::new(),
             description: String::new(),
             metadata: BTreeMap::new(),
-            screen: value("screen").map_or(Choice::Default, Choice::parse),
+            screen: Choice::parse(value("screen")?),
             camera: Choice::parse(value("camera")?),
             camera_format: match value("camera-format")? {
                 "best" => None,
@@ -70,6 +70,9 @@ mod tests {
         let plan = SessionPlan::from_settings(&settings.all()).unwrap();
         assert_eq!((plan.screen, plan.camera), (Choice::Default, Choice::Id("v4l:0".into())));
         assert_eq!((plan.microphone, plan.mode, plan.keys), (Choice::Off, Mode::Both, true));
+        let (elsewhere, _) = Settings::new([("screen".into(), "x11:monitor:LEFT".into())]);
+        let elsewhere = SessionPlan::from_settings(&elsewhere.all()).unwrap().screen;
+        assert_eq!(elsewhere, Choice::Id("x11:monitor:LEFT".into()));
         assert_eq!((plan.chunk_ms, plan.fps, plan.camera_format), (2_000, 30, None));
         assert!(SessionPlan::from_settings(&[]).is_err());
     }

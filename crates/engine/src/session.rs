@@ -61,6 +61,8 @@ pub(crate) struct Session {
     unwritten: Option<LayoutChange>,
     /// Tracks for whose sake chunks are longer now.
     pressed: Vec<TrackId>,
+    /// The main picture's size, once there is one.
+    picture: Option<Size>,
     paused: Option<Timestamp>,
     skipped: Duration,
     reason: Option<String>,
@@ -121,6 +123,7 @@ impl Session {
             layout,
             unwritten: None,
             pressed: Vec::new(),
+            picture: None,
             paused: None,
             skipped: Duration::ZERO,
             reason: None,
@@ -239,6 +242,7 @@ impl Session {
     pub(crate) fn sized(&mut self, track: &TrackId, size: Size, at: Timestamp) {
         let first = self.meta.tracks.first().map(|track| &track.id);
         if first == Some(track) {
+            self.picture = Some(size);
             self.outlet.tell(at, &InputEvent::Resized(size));
         }
     }
@@ -465,6 +469,7 @@ impl Session {
             session: Some(self.meta.id),
             recording: Some(self.meta.recording),
             title: self.meta.title.clone(),
+            picture: self.picture.map(|size| [size.width, size.height]),
             elapsed_ms: millis(now.saturating_since(Timestamp::ZERO).saturating_sub(self.skipped)),
             fps: report.fps,
             fps_ceiling: report.ceiling,

@@ -52,7 +52,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     setting("fps", "30", "most pictures a second", ["24", "30", "60"]), setting("idle-exit", "60s", "an engine with nothing to do ends"), setting("keys", "off", "whether keys are recorded", ["on", "off"]), setting("keys-shown", "on", "whether keys are shown", ["on", "off"]),
     setting("mic", "default", "the microphone"), setting("mode", "program", "what is recorded", ["program", "tracks", "both"]), setting("pointer-hide", "never", "hides a resting pointer"), setting("pointer-ripple", "off", "a ring", ["on", "off"]),
     setting("pointer-shown", "on", "whether the pointer is seen", ["on", "off"]), setting("pointer-size", "100%", "size of the pointer"), setting("preset", "1080p", "largest picture", ["480p", "720p", "1080p", "1440p", "2160p"], true),
-    setting("screen-token", "abc", "what the desktop gave"), setting("system-audio", "default", "what the speakers play", [], true), setting("countdown", "0", "seconds before", ["0", "3", "5", "10"]), setting("trash-keep", "30d", "what lies in the trash is deleted"),
+    setting("screen", "default", "the screen, window or region"), setting("screen-token", "abc", "what the desktop gave"), setting("system-audio", "default", "what the speakers play", [], true), setting("countdown", "0", "seconds before", ["0", "3", "5", "10"]), setting("trash-keep", "30d", "what lies in the trash is deleted"),
   ];
   const device = (id: string, kind: string, name: string, size: [number, number] | null, is_default = false, formats: string[] = []): Device => ({ id, kind, name, is_default, size, formats });
   const devices = [
@@ -62,7 +62,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
   ];
   const running = scene.activity === "recording" || scene.activity === "paused";
   const snapshot: Snapshot = {
-    activity: scene.activity, session: running ? lines[0]?.session ?? "s" : null, recording: running ? "0193a5e2-7c1d-7000-8000-running00000" : null, title: running ? "Quarterly figures, explained" : "", elapsed_ms: running ? 767_000 : 0,
+    activity: scene.activity, session: running ? lines[0]?.session ?? "s" : null, recording: running ? "0193a5e2-7c1d-7000-8000-running00000" : null, title: running ? "Quarterly figures, explained" : "", picture: running ? [1920, 1080] : null, elapsed_ms: running ? 767_000 : 0,
     fps: 24, fps_ceiling: 30, frames: { captured: 9000, encoded: 9200, unchanged: 4000, dropped: 0 }, bytes: running ? 182_000_000 : 0, bitrate: running ? 1_900_000 : 0,
     tracks: [
       { track: running ? "program" : "screen", kind: running ? "program" : "screen", label: "Built-in display", chunks: 191, peak_db: null, fps: 24, trouble: null },

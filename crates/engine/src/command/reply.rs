@@ -261,6 +261,9 @@ pub struct Snapshot {
     pub recording: Option<RecordingId>,
     /// Its title.
     pub title: String,
+    /// Pixels across and down of the main picture, in which drawings are placed, once there is one.
+    #[serde(default)]
+    pub picture: Option<[u32; 2]>,
     /// Recorded time, pauses not counted.
     pub elapsed_ms: u64,
     /// Pictures encoded in the last second.

@@ -159,6 +159,12 @@ pub(crate) const KNOWN: &[Known] = &[
         "largest picture: 480p (1 Mbit/s), 720p (2.5), 1080p (5), 1440p (9), 2160p (18)",
     ),
     known(
+        "screen",
+        "default",
+        Values::Taken(check_choice),
+        "the screen, window or region: default, off, or an id of `spool devices`",
+    ),
+    known(
         Settings::SCREEN_TOKEN,
         "",
         Values::Taken(|_| Ok(())),
