@@ -12,8 +12,6 @@ import { go } from "./place.svelte";
 import { kept, settings } from "./settings.svelte";
 import { toasts } from "./toasts.svelte";
 
-/** Where the engine has no setting for a choice, the window remembers it. */
-const own = { screen: kept<string>("screen", "default"), countdown: kept<string>("countdown", "0") };
 const notes = kept<string>("next-notes", "{}");
 const description = kept<string>("next-description", "");
 
@@ -26,13 +24,8 @@ class Recorder {
   busy = $state(false);
   private timer: ReturnType<typeof setInterval> | undefined;
 
-  readonly values: Record<string, string> = $derived({
-    screen: own.screen.value,
-    countdown: own.countdown.value,
-    ...settings.values,
-  });
   readonly plan: SessionPlan = $derived(
-    planFrom(this.values, { title: this.title.trim(), description: description.value, metadata: notesFrom(notes.value) }),
+    planFrom(settings.values, { title: this.title.trim(), description: description.value, metadata: notesFrom(notes.value) }),
   );
   readonly isEmpty: boolean = $derived(isEmpty(this.plan));
 
@@ -54,13 +47,12 @@ class Recorder {
 
   /** Remembers a choice. */
   async choose(key: string, value: string): Promise<void> {
-    if (settings.has(key)) await settings.set(key, value).catch(toasts.failed);
-    else if (key === "screen" || key === "countdown") own[key].value = value;
+    await settings.set(key, value).catch(toasts.failed);
   }
 
   /** Switches a source on or off. What was chosen comes back when it is switched on again. */
   async toggle(key: SourceKey): Promise<void> {
-    const now = this.values[key] ?? "off";
+    const now = settings.values[key] ?? "off";
     const before = `spool.before.${key}`;
     if (now !== "off") localStorage.setItem(before, now);
     await this.choose(key, now === "off" ? (localStorage.getItem(before) ?? "default") : "off");
@@ -87,7 +79,7 @@ class Recorder {
   /** Begins after the countdown, or stops counting. */
   start(): void {
     if (this.counting !== null) return this.cancel();
-    const seconds = Number.parseInt(this.values["countdown"] ?? "0", 10) || 0;
+    const seconds = Number.parseInt(settings.values["countdown"] ?? "0", 10) || 0;
     if (seconds === 0) return void this.begin();
     this.counting = seconds;
     this.timer = setInterval(() => {
