@@ -107,11 +107,9 @@ impl Desktop {
         })
     }
 
-    /// The processes of the app itself, and those that draw its pages.
+    /// The processes of the app itself, and those that show its pages.
     pub fn app_processes(&self) -> (Vec<u32>, Vec<u32>) {
-        let named = |name: &str| self.spool.processes_named(name);
-        let pages = [named("WebKitWebProces"), named("WebKitNetworkPr")].concat();
-        (named("spool-app"), pages)
+        (self.spool.processes_named("spool-app"), self.spool.processes_named("WebKitWebProces"))
     }
 
     /// What the app wrote.
