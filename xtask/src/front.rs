@@ -10,11 +10,12 @@ pub(crate) fn build() -> Result {
     npm(&["run", "build"])
 }
 
-/// Types, words and parts of the front end by themselves. It must be built.
+/// Types, words and parts of the front end by themselves, and every view in a browser with axe. It must be installed.
 pub(crate) fn check() -> Result {
     say("front end: types and tests");
     npm(&["run", "check"])?;
-    npm(&["test"])
+    npm(&["test"])?;
+    npm(&["run", "test:browser"])
 }
 
 /// What the lock file says, where that is not there yet.
