@@ -1,6 +1,6 @@
 //! What people do without a window: by hotkey and tray. Each is a few questions to the engine.
 
-use crate::{events, events::Latest, hotkeys, link::Link, notices, windows};
+use crate::{events, events::Latest, hotkeys, link::Link, notices, windows, windows::View};
 use engine::{
     Problem,
     command::{Activity, Command, Reply, SessionPlan, Setting},
@@ -19,7 +19,7 @@ pub(crate) enum Deed {
     Record,
     /// Pauses the recording, or goes on with it.
     Pause,
-    /// Shows or hides the small window with the tools for drawing.
+    /// Shows the recorded picture with the tools for drawing on it.
     Annotate,
     /// Marks this instant of the recording.
     Mark,
@@ -33,7 +33,10 @@ pub(crate) fn perform(app: &AppHandle, deed: Deed) {
         let done = match deed {
             Deed::Record => record(&app, &link).await,
             Deed::Pause => pause(&app, &link).await,
-            Deed::Annotate => annotate(&app).await,
+            Deed::Annotate => {
+                windows::open(&app, View::Draw);
+                Ok(())
+            }
             Deed::Mark => {
                 let mark = Command::Mark { id: None, at_ms: None, label: String::new() };
                 ask(&app, &link, mark).await.map(drop)
@@ -85,12 +88,6 @@ async fn pause(app: &AppHandle, link: &Link) -> Result<(), Problem> {
         _ => Command::Pause,
     };
     ask(app, link, command).await.map(drop)
-}
-
-async fn annotate(app: &AppHandle) -> Result<(), Problem> {
-    let app = app.clone();
-    let toggled = tauri::async_runtime::spawn_blocking(move || windows::toggle_controller(&app)).await;
-    toggled.map_err(|error| shell_problem(&error))?.map_err(|error| shell_problem(&error))
 }
 
 /// Ends the app; what is being recorded is finished first, since nobody would see that it goes on.

@@ -26,6 +26,8 @@ pub(crate) enum View {
     Last,
     /// Sources and the way to record them.
     Record,
+    /// The recorded picture, with the tools for drawing on it.
+    Draw,
     /// All recordings.
     Library,
     /// One recording.
@@ -53,6 +55,7 @@ impl View {
         match self {
             Self::Last => None,
             Self::Record => Some("#/record".to_owned()),
+            Self::Draw => Some("#/record/draw".to_owned()),
             Self::Library => Some("#/library".to_owned()),
             Self::Recording(id) => Some(format!("#/player/{id}")),
             Self::Settings => Some("#/settings".to_owned()),
@@ -159,10 +162,6 @@ pub(crate) fn show_controller(app: &AppHandle, visible: bool) -> tauri::Result<(
         }
         None => Ok(()),
     }
-}
-
-pub(crate) fn toggle_controller(app: &AppHandle) -> tauri::Result<()> {
-    show_controller(app, app.get_webview_window(CONTROLLER).is_none())
 }
 
 /// Pages of our own only, also while they are developed.

@@ -5,14 +5,23 @@ import { answer } from "../engine";
 
 class Settings {
   all = $state.raw<Setting[]>([]);
+  /** Choices that were made before the engine had said anything. */
+  private early = new Map<string, string>();
   readonly values: Record<string, string> = $derived(Object.fromEntries(this.all.map(({ key, value }) => [key, value])));
 
   async load(): Promise<void> {
-    this.all = await answer({ settings: { key: null } }, "settings");
+    const found = await answer({ settings: { key: null } }, "settings");
+    this.all = found.map((setting) => ({ ...setting, value: this.early.get(setting.key) ?? setting.value }));
+    for (const [key, value] of this.early) {
+      await this.set(key, value);
+      this.early.delete(key);
+    }
   }
 
-  has(key: string): boolean {
-    return this.all.some((setting) => setting.key === key);
+  /** Chooses a value as soon as the engine can be told. */
+  async choose(key: string, value: string): Promise<void> {
+    if (this.all.length > 0) await this.set(key, value);
+    else this.early.set(key, value);
   }
 
   /** Chooses a value, or takes the choice back. Rejects with the engine's reason. */
@@ -43,7 +52,8 @@ export function kept<T extends string>(name: string, first: T): { value: T } {
     },
     set value(next: T) {
       remember(next);
-      if (settings.has(name)) void settings.set(name, next).catch(() => {});
+      // The web view has it; the engine is told again when it is chosen again.
+      void settings.choose(name, next).catch(() => {});
     },
   };
 }
