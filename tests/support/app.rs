@@ -1,4 +1,4 @@
-//! The desktop app on a display and a desktop bus of its own.
+//! The desktop app on a display, with sound and a desktop bus of its own.
 
 use crate::{
     program::{app_binary, spool_binary},
@@ -8,54 +8,39 @@ use crate::{
 use rustix::process::Signal;
 use serde_json::Value;
 use stands::{
-    Display,
-    process::{Running, find_within, kill, server, text, tool, wait_for},
+    Display, Sound,
+    process::{Running, find_within, kill, text, tool, wait_for},
     window,
 };
-use std::{
-    fs,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{fs, process::Command, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A desktop as the app finds one: a window manager, a bus, and places for settings.
+/// A desktop as the app finds one: a window manager, a bus, sound, and places for settings.
 #[derive(Debug)]
 pub struct Desktop {
     /// The command line in the same surroundings.
     pub spool: Spool,
+    /// What is heard and played.
+    pub sound: Sound,
     display: String,
     _manager: Running,
-    _bus: Running,
 }
 
 impl Desktop {
-    /// On this display, without sound.
+    /// On this display. Its sound brings the bus.
     pub fn start(display: &Display) -> Self {
         // The app finds it beside itself.
         spool_binary();
-        let spool = Spool::new().on(display);
-        let bus = spool.file("bus");
-        let rules = spool.file("bus.conf");
-        let text = format!(
-            "<busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
-             <policy context='default'><allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/>\
-             <allow own='*'/></policy></busconfig>",
-            bus.display()
-        );
-        fs::write(&rules, text).expect("there is room for a file");
-        let mut daemon = server("dbus-daemon");
-        daemon.args(["--nofork", "--nopidfile", &format!("--config-file={}", rules.display())]);
-        let daemon = Running::start(daemon.stdout(Stdio::null()).stderr(Stdio::null()));
-        wait_for("the bus", PATIENCE, || bus.exists().then_some(()));
-        let spool = spool
-            .with("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()))
+        let sound = Sound::start();
+        let spool = Spool::new()
+            .on(display)
+            .hearing(&sound)
             // No accessibility bus either, whose absence GTK would wait for.
             .with("NO_AT_BRIDGE", "1")
             .with("GTK_A11Y", "none")
             .with("GDK_BACKEND", "x11");
-        Self { spool, display: display.name().to_owned(), _manager: window::manage(display), _bus: daemon }
+        Self { spool, sound, display: display.name().to_owned(), _manager: window::manage(display) }
     }
 
     /// Opens the app, with a window that can be looked into.

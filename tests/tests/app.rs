@@ -1,8 +1,16 @@
 //! The desktop app: its window shows the engine, its keys work without one, and killing either costs nothing.
 
+use model::Rect;
 use rustix::process::Signal;
 use serde_json::json;
-use spool_tests::{CodeShow, Display, Film, app::Desktop, my_turn, process::find_within, rows, wait_for};
+use spool_tests::{
+    CodeShow, Display, Film,
+    app::Desktop,
+    codes::{assert_in_order, without_repeats},
+    film, my_turn,
+    process::find_within,
+    rows, wait_for,
+};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,8 +60,7 @@ fn a_key_records_while_no_window_is_there() {
     assert_eq!(rows(&list)[0]["state"], "finalized", "{list}");
     let film = Film::decode(&desktop.spool.export("last", "keys.mp4"));
     let codes = film.codes();
-    // Most of those that a busy machine has no time for are left out.
-    assert!(codes.len() > 10, "only {} codes", codes.len());
+    assert!(codes.len() > 40, "only {} codes", codes.len());
     assert!(show.find(codes[0].1).is_some(), "it is not this display's picture");
 }
 
@@ -98,8 +105,8 @@ fn the_app_starts_an_engine_that_died_and_shows_what_it_saved() {
     let page = app.ask(&json!({ "list": { "limit": 10 } }));
     let lines = rows(&page["recordings"]["recordings"]);
     assert_eq!((lines.len(), &lines[0]["state"]), (1, &json!("recovered")), "{page}");
-    // Half a second is the most that may be missing, and the kill comes a moment after the look.
-    assert!(lines[0]["duration_ms"].as_f64().unwrap() >= 1_250.0, "{page}");
+    // Half a second is the most that may be missing.
+    assert!(lines[0]["duration_ms"].as_f64().unwrap() >= 1_500.0, "{page}");
 }
 
 #[test]
@@ -124,27 +131,24 @@ fn a_window_that_is_closed_takes_its_processes_along() {
 }
 
 #[test]
-fn people_record_pause_and_find() {
+fn people_record_pause_find_play_and_cut() {
     let _turn = my_turn();
-    let display = Display::start(1280, 800);
+    let display = Display::start(1280, 1100);
     let desktop = Desktop::start(&display);
-    // Beside the window, so that it is in the picture whatever lies in front.
-    let _show = CodeShow::start(&display, (0, 0, 1280, 40), 30);
+    let _tone = desktop.sound.play("micfeed", 1000);
+    // Below the window, so that both are in the picture, which is no smaller than the screen.
+    let show = CodeShow::start(&display, (0, 1000, 1280, 96), 30);
+    desktop.spool.run(["config", "preset=1440p"]).ok();
     let app = desktop.open(&[]);
-    app.keys();
-    // The guide comes back where it was left before the page knew the settings.
-    let next = "(document.querySelector('[data-testid=welcome-start]') \
-                ?? document.querySelector('[data-testid=record]:not(:disabled)'))?.click()";
-    wait_for("a recording", 2 * LIMIT, || {
-        app.window.evaluate(next);
-        find_within(3 * SECOND, || (desktop.spool.json(&["status"])["activity"] == "recording").then_some(()))
-    });
+    app.window.click("[data-testid=welcome-start]");
+    app.window.click("[data-testid=record]");
+    desktop.wait_until("recording");
     wait_for("a second", LIMIT, || (desktop.spool.elapsed() > 1.0).then_some(()));
     app.window.click("[data-testid=pause]");
     desktop.wait_until("paused");
     app.window.click("[data-testid=pause]");
     desktop.wait_until("recording");
-    wait_for("three seconds", LIMIT, || (desktop.spool.elapsed() > 3.0).then_some(()));
+    wait_for("five seconds", LIMIT, || (desktop.spool.elapsed() > 5.0).then_some(()));
     app.window.click("[data-testid=stop]");
     // The page then shows what it would record next, so the engine is not idle for long.
     wait_for("the recording", LIMIT, || {
@@ -153,17 +157,38 @@ fn people_record_pause_and_find() {
 
     app.window.evaluate("location.hash = '#/library'");
     app.window.click("a[href*='#/player/']");
-    let recording = &desktop.spool.json(&["list"])[0]["recording"];
-    let film = &app.ask(&json!({ "film": { "id": recording } }))["film"];
-    let (session, track) = (film["session"].as_str().unwrap(), &film["tracks"][0]);
-    let segment = &track["segments"][0];
-    let name = track["track"].as_str().unwrap();
-    let fetched = app.window.evaluate(&format!(
-        "Promise.all(['init/{session}/{name}/{}', 'chunk/{session}/{name}/{}'].map(async (path) => \
-         (await (await fetch(`engine://localhost/${{path}}`)).arrayBuffer()).byteLength))",
-        segment["init"].as_str().unwrap(),
-        segment["index"]
-    ));
-    assert!(fetched[0].as_u64().unwrap() > 300, "{fetched}");
-    assert_eq!(fetched[1], segment["bytes"], "{fetched}");
+    app.window.click("[data-testid=play]");
+    app.window.until("document.querySelector('video')?.currentTime > 1");
+    let picture = "(() => { const canvas = document.createElement('canvas'); canvas.width = canvas.height = 64; \
+        const context = canvas.getContext('2d'); context.drawImage(document.querySelector('video'), 0, 0, 64, 64); \
+        return [...context.getImageData(0, 0, 64, 64).data].join(); })()";
+    let first = app.window.evaluate(picture);
+    wait_for("another picture", LIMIT, || (app.window.evaluate(picture) != first).then_some(()));
+    let whole = app.window.evaluate("document.querySelector('video').duration").as_f64().unwrap();
+    let due = desktop.spool.json(&["list"])[0]["duration_ms"].as_f64().unwrap() / 1e3;
+    assert!((whole - due).abs() < 0.5, "{whole} s instead of {due} s");
+
+    let key = |key: &str| {
+        let pressed = format!("new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }})");
+        app.window.evaluate(&format!("document.body.dispatchEvent({pressed})"));
+    };
+    key("i");
+    let begin = app.window.evaluate("document.querySelector('video').currentTime").as_f64().unwrap();
+    app.window.until(&format!("document.querySelector('video').currentTime > {}", begin + 1.0));
+    key("o");
+    let file = desktop.spool.file("cut.mp4");
+    app.window.click("[data-testid=export-selection]");
+    wait_for("the file", LIMIT, || {
+        // Until the system's dialog is there, nobody minds.
+        desktop.type_words(file.to_str().expect("paths are text"));
+        desktop.press("Return");
+        find_within(4 * SECOND, || file.exists().then_some(()))
+    });
+    app.window.until("document.body.innerText.includes('cut.mp4')");
+    let codes = without_repeats(Film::decode_part(&file, Rect::new(0, 1000, 1280, 96)).codes());
+    assert!(codes.len() > 5, "only {} codes", codes.len());
+    assert_in_order(&codes, u64::MAX);
+    assert!(codes.iter().all(|(_, code)| show.find(*code).is_some()), "{codes:?}");
+    let seconds = film::duration(&file);
+    assert!((0.9..3.0).contains(&seconds), "{seconds} s were chosen");
 }
