@@ -11,6 +11,10 @@ const isWebKitGtk = /AppleWebKit/.test(navigator.userAgent) && /Linux/.test(navi
 const stillSeconds = 1.25;
 /** A chunk's first sample may lie a rounding error before it. */
 const slack = 0.002;
+/** Milliseconds between two looks at whether the web view is stuck. */
+const lookMs = 1000;
+/** So often something is tried again that the web view was too busy for. */
+const triesMax = 20;
 
 /** One track of the film, and what of it is in the web view's memory. */
 class Lane {
@@ -77,6 +81,10 @@ export class FilmPlayer {
   speed = $state(1);
   muted = $state(false);
   failure = $state<string | null>(null);
+  /** Whether something of it has been shown or heard. */
+  begun = false;
+  /** Whether people want it to play, however far that has come. */
+  wantsToPlay = false;
   /** How many chunks are left out, since their bytes are gone or wrong. */
   damaged = $state(0);
   private film: Film;
@@ -86,6 +94,9 @@ export class FilmPlayer {
   private wanted: number | null = null;
   private wake: () => void = () => {};
   private url: string | null = null;
+  private tries = 0;
+  private stuckAt: number | null = null;
+  private readonly watch = setInterval(() => this.nudge(), lookMs);
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -101,7 +112,7 @@ export class FilmPlayer {
     on("seeked", () => this.arrived());
     on("waiting", () => ((this.waiting = true), this.jump(), this.wake()));
     on("playing", () => (this.waiting = false));
-    on("canplay", () => (this.waiting = false));
+    on("canplay", () => ((this.begun = true), (this.waiting = false)));
     on("ratechange", () => (this.speed = video.playbackRate));
     on("error", () => this.fail(video.error?.message || "the web view cannot play this"));
     this.source.addEventListener("sourceopen", () => this.open(), { once: true });
@@ -111,6 +122,7 @@ export class FilmPlayer {
 
   close(): void {
     this.closing.abort();
+    clearInterval(this.watch);
     this.wake();
     this.video.removeAttribute("src");
     this.video.load();
@@ -130,6 +142,7 @@ export class FilmPlayer {
   }
 
   async play(): Promise<void> {
+    this.wantsToPlay = true;
     if (this.at >= this.duration - 0.05) this.seek(0);
     await this.video.play().catch((thrown: unknown) => {
       if (!(thrown instanceof DOMException && thrown.name === "AbortError")) this.fail(problemOf(thrown).message);
@@ -137,6 +150,7 @@ export class FilmPlayer {
   }
 
   pause(): void {
+    this.wantsToPlay = false;
     this.video.pause();
   }
 
@@ -254,6 +268,12 @@ export class FilmPlayer {
       await new Promise((resolve) => setTimeout(resolve, 1000));
       return true;
     }
+    // WebKitGTK may still be at what it was asked before.
+    if (thrown instanceof DOMException && thrown.name === "InvalidStateError" && this.source.readyState !== "closed" && this.tries < triesMax) {
+      this.tries += 1;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return true;
+    }
     // The engine is being started again, or the shell did not reach it.
     if (thrown instanceof TypeError || problemOf(thrown).code === "lost") {
       this.waiting = true;
@@ -262,6 +282,16 @@ export class FilmPlayer {
     }
     this.fail(problemOf(thrown).message);
     return false;
+  }
+
+  /** WebKitGTK now and then never ends a seek of a film that has only begun to load, though all it needs is there:
+   * another one helps. */
+  private nudge(): void {
+    const { buffered, currentTime, readyState } = this.video;
+    const isThere = Array.from({ length: buffered.length }, (_, i) => buffered.start(i) <= currentTime && currentTime + 0.1 < buffered.end(i)).some(Boolean);
+    const stuck = isThere && readyState < HTMLMediaElement.HAVE_CURRENT_DATA;
+    if (stuck && this.stuckAt === currentTime) this.video.currentTime = currentTime + 0.001;
+    this.stuckAt = stuck ? currentTime : null;
   }
 
   /** Tracks do not begin and end at the very same instant; a player that waits there would wait for ever. */

@@ -5,23 +5,35 @@ import { answer } from "../engine";
 
 class Settings {
   all = $state.raw<Setting[]>([]);
-  /** Choices that were made before the engine had said anything. */
+  /** Choices that the engine has not been told yet, since it was not there. */
   private early = new Map<string, string>();
+  private loading: Promise<void> = Promise.resolve();
   readonly values: Record<string, string> = $derived(Object.fromEntries(this.all.map(({ key, value }) => [key, value])));
 
-  async load(): Promise<void> {
+  /** One after the other, or what was read before a choice would undo it. */
+  load(): Promise<void> {
+    this.loading = this.loading.catch(() => {}).then(() => this.read());
+    return this.loading;
+  }
+
+  private async read(): Promise<void> {
     const found = await answer({ settings: { key: null } }, "settings");
     this.all = found.map((setting) => ({ ...setting, value: this.early.get(setting.key) ?? setting.value }));
+    await this.tell();
+  }
+
+  /** Chooses a value at once, and tells the engine as soon as it can be told. */
+  async choose(key: string, value: string): Promise<void> {
+    this.early.set(key, value);
+    this.all = this.all.map((setting) => (setting.key === key ? { ...setting, value } : setting));
+    if (this.all.length > 0) await this.tell();
+  }
+
+  private async tell(): Promise<void> {
     for (const [key, value] of this.early) {
       await this.set(key, value);
       this.early.delete(key);
     }
-  }
-
-  /** Chooses a value as soon as the engine can be told. */
-  async choose(key: string, value: string): Promise<void> {
-    if (this.all.length > 0) await this.set(key, value);
-    else this.early.set(key, value);
   }
 
   /** Chooses a value, or takes the choice back. Rejects with the engine's reason. */
@@ -52,7 +64,7 @@ export function kept<T extends string>(name: string, first: T): { value: T } {
     },
     set value(next: T) {
       remember(next);
-      // The web view has it; the engine is told again when it is chosen again.
+      // An engine that is gone is told when it is back, since settings are read again then.
       void settings.choose(name, next).catch(() => {});
     },
   };
