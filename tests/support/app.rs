@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use stands::{
     Display, Sound,
-    process::{Running, find_within, kill, text, tool, wait_for},
+    process::{Running, find_within, kill, output, text, tool, wait_for},
     window,
 };
 use std::{fs, process::Command, time::Duration};
@@ -69,6 +69,16 @@ impl Desktop {
     /// Types words where the keyboard is.
     pub fn type_words(&self, words: &str) {
         text(tool("xdotool").env("DISPLAY", &self.display).args(["type", "--delay", "20", words]));
+    }
+
+    /// Waits until a window with this title can be seen.
+    #[track_caller]
+    pub fn wait_for_window(&self, title: &str) {
+        wait_for(title, PATIENCE, || {
+            let mut search = tool("xdotool");
+            search.env("DISPLAY", &self.display).args(["search", "--onlyvisible", "--name", title]);
+            output(&mut search).status.success().then_some(())
+        });
     }
 
     /// Presses the key that records until something is recorded: an app without a window has it a moment after it

@@ -8,11 +8,14 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
 /// Nothing that a page does takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What is at the same place before and after this stays there.
+const STILL: Duration = Duration::from_millis(250);
 
 /// A program that shows pages, driven from outside. It ends with this guard.
 #[derive(Debug)]
@@ -71,10 +74,17 @@ impl Driven {
         })
     }
 
-    /// Clicks on an element, once there is one that can be clicked on.
+    /// Clicks on an element, once there is one that can be clicked on and that stays where it is: what still loads
+    /// above it may move it.
     #[track_caller]
     pub fn click(&self, selector: &str) {
+        let place = format!("JSON.stringify(document.querySelector(`{selector}`)?.getBoundingClientRect())");
         let clicked = find_within(PATIENCE, || {
+            let before = self.evaluate(&place);
+            thread::sleep(STILL);
+            if before != self.evaluate(&place) {
+                return None;
+            }
             let element = self.find(selector)?;
             self.ask("POST", &format!("{}/element/{element}/click", self.session), &json!({})).ok()
         });
