@@ -24,6 +24,13 @@ fn assert_frequency(pcm: &Pcm, hertz: f64) {
 }
 
 #[test]
+fn devices_that_the_settings_name_are_not_looked_for_among_made_up_ones() {
+    let spool = Spool::new();
+    spool.run(["config", "screen=x11:monitor:NOWHERE"]).ok();
+    assert!(spool.record(["--synthetic", "--for", "1s"]).finished().seconds() > 0.5);
+}
+
+#[test]
 fn a_screen_with_sound_plays_back_as_it_was() {
     let _turn = my_turn();
     let (display, sound) = (Display::start(1280, 720), Sound::start());

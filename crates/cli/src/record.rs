@@ -103,6 +103,8 @@ fn plan(flags: &args::Record, default: SessionPlan) -> SessionPlan {
     let choose = |is_off: bool, flag: Option<&String>, default| match flag {
         _ if is_off => Choice::Off,
         Some(text) => Choice::parse(text),
+        // A device that the settings name is none of those that are made up.
+        None if flags.synthetic && matches!(default, Choice::Id(_)) => Choice::Default,
         None => default,
     };
     SessionPlan {
