@@ -34,7 +34,8 @@ impl Stage {
     /// A virtual screen with a moving picture that fills it.
     fn start_display(&mut self) -> Result {
         let mut screen = server("Xvfb");
-        screen.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "1920x1080x24"]);
+        // It would begin anew, and throw everybody out, whenever its last client leaves.
+        screen.args(["-displayfd", "1", "-noreset", "-nolisten", "tcp", "-screen", "0", "1920x1080x24"]);
         let (screen, number) = Running::first_line(&mut screen)?;
         self._running.insert(0, screen);
         self.environment.push(("DISPLAY", format!(":{number}")));
