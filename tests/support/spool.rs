@@ -164,6 +164,19 @@ impl Spool {
         Recorder::start(command.args(arguments))
     }
 
+    /// Records made-up sources in chunks of two seconds for six, with a pause after three.
+    pub fn record_with_pause(&self) -> Finished {
+        const SECOND: Duration = Duration::from_secs(1);
+        let mut recorder = self.record(["--synthetic", "--chunk", "2s"]);
+        recorder.elapsed(3 * SECOND);
+        self.run(["pause"]).ok();
+        let begun = host_time();
+        wait_for("a pause", 5 * SECOND, || (host_time() - begun > 1_200_000_000).then_some(()));
+        self.run(["resume"]).ok();
+        recorder.elapsed(6 * SECOND);
+        Finished::read(self.json(&["stop"]))
+    }
+
     /// Exports all of a recording and gives the file.
     pub fn export(&self, id: &str, name: &str) -> PathBuf {
         self.export_part(id, name, &[])

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use spool_tests::{
     CodeShow, Display, Film, Finished, Picture, Shell, Spool,
     browser::{Page, browse},
-    codes::host_time,
-    film, my_turn, rows, tone, wait_for,
+    film, my_turn, rows, tone,
 };
 use std::{collections::HashMap, f32::consts::SQRT_2, fs, time::Duration};
 
@@ -146,14 +145,7 @@ fn stills_show_what_was_on_the_screen_then() {
 fn a_film_plays_in_a_browser_and_leaves_its_pause_out() {
     let _turn = my_turn();
     let spool = Spool::new();
-    let mut recorder = spool.record(["--synthetic", "--chunk", "2s"]);
-    recorder.elapsed(3 * SECOND);
-    spool.run(["pause"]).ok();
-    let begun = host_time();
-    wait_for("a pause", 5 * SECOND, || (host_time() - begun > 1_200_000_000).then_some(()));
-    spool.run(["resume"]).ok();
-    recorder.elapsed(6 * SECOND);
-    let finished = Finished::read(spool.json(&["stop"]));
+    let finished = spool.record_with_pause();
     let film = Film::decode(&spool.export(&finished.recording, "paused.mp4"));
     let mut shell = spool.shell();
     let played = ask(&mut shell, json!({ "film": { "id": finished.recording } })).0["film"].take();

@@ -6,13 +6,10 @@ use serde_json::{Value, json};
 use spool_tests::{
     Film, Finished, Pcm, Spool,
     browser::{Page, browse},
-    codes::host_time,
-    film, library, my_turn, rows, tone, wait_for,
+    film, library, my_turn, rows, tone,
 };
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc};
 use store::{ChunkStore, OsFs};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// A finished recording, its engine ended and its store open.
 struct Shelf {
@@ -209,14 +206,7 @@ fn chunks_play_as_hls() {
 fn a_pause_is_a_discontinuity_that_players_pass() {
     let _turn = my_turn();
     let spool = Spool::new();
-    let mut recorder = spool.record(["--synthetic", "--chunk", "2s"]);
-    recorder.elapsed(3 * SECOND);
-    spool.run(["pause"]).ok();
-    let begun = host_time();
-    wait_for("a pause", 5 * SECOND, || (host_time() - begun > 1_200_000_000).then_some(()));
-    spool.run(["resume"]).ok();
-    recorder.elapsed(6 * SECOND);
-    let finished = Finished::read(spool.json(&["stop"]));
+    let finished = spool.record_with_pause();
     let film = Film::decode(&spool.export(&finished.recording, "paused.mp4"));
     let shelf = Shelf::open(&spool, &finished);
     assert_eq!(shelf.playlist("mix", 0).matches("#EXT-X-DISCONTINUITY\n").count(), 1);

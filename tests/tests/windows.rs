@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 use spool_tests::{
-    CodeShow, Display, Film, Finished, Pcm, Sound, Spool, Window,
+    CodeShow, Display, Film, Finished, Pcm, Running, Sound, Spool, Window,
     codes::{assert_in_order, assert_on_time, without_repeats},
     film, gaps, my_turn, rows, tone, wait_for, window,
 };
@@ -11,13 +11,19 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A display, somebody who manages its windows, and one of them, which shows codes.
+fn window_with_codes() -> (Display, Running, Window, CodeShow) {
+    let display = Display::start(1280, 720);
+    let manager = window::manage(&display);
+    let wanted = Window::open(&display, "The codes", (40, 40, 640, 360));
+    let show = CodeShow::in_window(&wanted, 15);
+    (display, manager, wanted, show)
+}
+
 #[test]
 fn a_window_is_recorded_wherever_it_is_and_whatever_covers_it() {
     let _turn = my_turn();
-    let display = Display::start(1280, 720);
-    let _manager = window::manage(&display);
-    let wanted = Window::open(&display, "The codes", (40, 40, 640, 360));
-    let show = CodeShow::in_window(&wanted, 15);
+    let (display, _manager, wanted, show) = window_with_codes();
     let spool = Spool::new().on(&display);
     let id = spool.device("window", "The codes");
     let mut recorder = spool.record(["--no-mic", "--window", &id]);
@@ -48,10 +54,7 @@ fn a_window_is_recorded_wherever_it_is_and_whatever_covers_it() {
 #[test]
 fn a_window_may_change_its_size() {
     let _turn = my_turn();
-    let display = Display::start(1280, 720);
-    let _manager = window::manage(&display);
-    let wanted = Window::open(&display, "The codes", (40, 40, 640, 360));
-    let show = CodeShow::in_window(&wanted, 15);
+    let (display, _manager, wanted, show) = window_with_codes();
     let spool = Spool::new().on(&display);
     let id = spool.device("window", "The codes");
     let mut recorder = spool.record(["--no-mic", "--window", &id]);
@@ -75,11 +78,9 @@ fn a_window_may_change_its_size() {
 #[test]
 fn a_window_that_closes_ends_its_pictures_with_a_reason_and_sound_goes_on() {
     let _turn = my_turn();
-    let (display, sound) = (Display::start(1280, 720), Sound::start());
-    let _manager = window::manage(&display);
+    let sound = Sound::start();
+    let (display, _manager, wanted, show) = window_with_codes();
     let _tone = sound.play("micfeed", 1000);
-    let wanted = Window::open(&display, "The codes", (40, 40, 640, 360));
-    let show = CodeShow::in_window(&wanted, 15);
     let spool = Spool::new().on(&display).hearing(&sound);
     let id = spool.device("window", "The codes");
     let mut recorder = spool.record(["--mic", "default", "--window", &id]);
