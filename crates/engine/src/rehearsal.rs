@@ -95,11 +95,9 @@ impl Rehearsal {
         self.layout
     }
 
-    /// The layout without a camera that is gone.
+    /// How sources are seen now.
     pub(crate) fn shown_layout(&self) -> Layout {
-        let mut layout = self.layout;
-        layout.camera.shown &= !self.lost.contains(&sources::name("camera"));
-        layout
+        sources::shown_layout(self.layout, |track| self.lost.contains(track))
     }
 
     pub(crate) fn arrange(&mut self, layout: Layout) {

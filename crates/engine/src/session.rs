@@ -169,12 +169,9 @@ impl Session {
         self.layout
     }
 
-    /// How sources are seen now: as people want it, but without a camera that is gone, since its last picture would
-    /// look like one that is there.
+    /// How sources are seen now.
     pub(crate) fn shown_layout(&self) -> Layout {
-        let mut layout = self.layout;
-        layout.camera.shown &= !self.lost.contains_key(&sources::name("camera"));
-        layout
+        sources::shown_layout(self.layout, |track| self.lost.contains_key(track))
     }
 
     /// What there is to look at.

@@ -13,7 +13,7 @@ use capture::{
     SourceId, SourceInfo, SourceKind,
 };
 use crossbeam_channel::Receiver;
-use model::{Mode, Timestamp, TrackId, TrackInfo, TrackKind};
+use model::{Layout, Mode, Timestamp, TrackId, TrackInfo, TrackKind};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -63,6 +63,12 @@ pub(crate) struct Opened {
 /// A track name that is written in the code.
 pub(crate) fn name(text: &'static str) -> TrackId {
     text.parse().expect("track names in the code are valid")
+}
+
+/// As people want it, but without a camera that is gone, since its last picture would look like one that is there.
+pub(crate) fn shown_layout(mut layout: Layout, is_lost: impl Fn(&TrackId) -> bool) -> Layout {
+    layout.camera.shown &= !is_lost(&name("camera"));
+    layout
 }
 
 pub(crate) fn backend(synthetic: bool) -> Arc<dyn CaptureBackend> {
