@@ -210,7 +210,8 @@ pub fn assert_in_order(codes: &[(f64, u32)], dropped: u64) {
 }
 
 /// Fails the test unless the file shows each code as long after the others as the display did, up to `tolerance`
-/// seconds. On a busy machine a recorder looks late; it says so, and as many codes may come late as it `missed` looks.
+/// seconds. On a busy machine a recorder looks late. It says so only where it is late by a whole picture, so as many
+/// codes may come late as it `missed` looks, and one in eight besides: a recorder that is wrong is late with most.
 /// Gives the time on the display, in nanoseconds of [`host_time`], at which the file begins.
 #[track_caller]
 pub fn assert_on_time(codes: &[(f64, u32)], show: &CodeShow, tolerance: f64, missed: u64) -> f64 {
@@ -238,7 +239,11 @@ pub fn assert_in_time(
             late.push((*code, (seen - after as f64) / 1e9));
         }
     }
-    assert!(late.len() as u64 <= missed, "codes are shown late (in s), {missed} looks were missed: {late:?}");
+    let allowed = missed.saturating_add(codes.len() as u64 / 8);
+    assert!(
+        late.len() as u64 <= allowed,
+        "codes are shown late (in s), {missed} looks were missed: {late:?}"
+    );
     assert!(late.iter().all(|code| code.1 < tolerance + LATEST), "codes are shown much too late: {late:?}");
     begun
 }

@@ -36,6 +36,8 @@ impl Sound {
             tempfile::Builder::new().prefix("spool-sound").tempdir().expect("there is room for a folder");
         let mut sound = Self { servers: Vec::new(), folder };
         sound.write_bus_rules();
+        // Its clients and its server both make this folder where it is missing, and the server gives up if it is second.
+        fs::create_dir(sound.folder.path().join("pulse")).expect("there is room for a folder");
         let rules = format!("--config-file={}", sound.folder.path().join("bus.conf").display());
         sound.serve("dbus-daemon", &["--nofork", "--nopidfile", &rules]);
         sound.expect("D-Bus", |sound| sound.folder.path().join("bus").exists())?;
