@@ -4,6 +4,7 @@
 //! the product: it runs the released program and reads what the kernel counted; but for `stages`, which puts the
 //! product's own parts together to measure each by itself. The only proof of it is to run it: `cargo xtask bench`.
 
+mod app;
 mod clip;
 mod content;
 mod export;
@@ -26,11 +27,12 @@ fn main() -> Result<()> {
             record::run()?;
             latency::run()
         }
+        ["app"] => app::run(),
         ["export"] => export::run(),
         ["stages"] => stages::run(),
         // What `stages` runs in surroundings of its own.
         ["line", seconds] => line::run(seconds.parse()?, false),
         ["line", seconds, "camera"] => line::run(seconds.parse()?, true),
-        _ => bail!("spool-benches record | export | stages"),
+        _ => bail!("spool-benches record | app | export | stages"),
     }
 }

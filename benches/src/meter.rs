@@ -77,9 +77,18 @@ pub(crate) fn cpu_of_children() -> Result<Duration> {
 
 /// The most memory that a process ever had resident, in bytes.
 pub(crate) fn peak_memory(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
+    kilobytes(&format!("/proc/{pid}/status"), "VmHWM:")
+}
+
+/// What a process has of memory now, in bytes: what it shares counts as its part of it, so that sums are true.
+pub(crate) fn memory_of(pid: u32) -> Option<u64> {
+    kilobytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
+fn kilobytes(path: &str, field: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(field))?;
+    Some(value.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
 /// The fields after the process's name, which may hold anything.

@@ -85,6 +85,7 @@ fn builder() -> tauri::Builder<tauri::Wry> {
 fn set_up(app: &mut App, start: &Start) -> Result<()> {
     let app: &AppHandle = app.handle();
     tray::create(app).context("cannot make the tray")?;
+    // Where systems hand links to the program that runs; elsewhere they start it again.
     let opener = app.clone();
     app.deep_link().on_open_url(move |event| {
         for url in event.urls() {

@@ -7,7 +7,7 @@ mod system;
 #[path = "platform/other.rs"]
 mod system;
 
-pub(crate) use system::{bind_keys, session};
+pub(crate) use system::{bind_keys, end_page_helpers, session};
 
 use serde::Serialize;
 

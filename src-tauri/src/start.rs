@@ -57,11 +57,12 @@ impl Start {
     }
 }
 
-/// Somebody started the program a second time. Links are heard by the plugin for them.
+/// Somebody started the program a second time, or a link did: where systems hand links over as arguments, they come
+/// here.
 pub(crate) fn again(app: &AppHandle, arguments: &[String]) {
     let words = arguments.iter().skip(1).cloned();
-    if let Ok(Some(Start { hidden: false, link: None, .. })) = Start::parse(words) {
-        windows::open(app, View::Last);
+    if let Some(view) = Start::parse(words).ok().flatten().and_then(|start| start.view()) {
+        windows::open(app, view);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Windows: the main one, and the small one that floats while something is recorded. A window that is closed is gone,
 //! with its processes: a recording that nobody looks at should cost nothing.
 
-use crate::{deeds, events::Latest};
+use crate::{deeds, events::Latest, platform};
 use engine::command::{Activity, Setting};
 use std::sync::{
     Mutex, PoisonError,
@@ -175,12 +175,28 @@ fn is_ours(url: &Url) -> bool {
 
 /// What windows themselves tell.
 pub(crate) fn hear(window: &Window, event: &WindowEvent) {
-    if !matches!(event, WindowEvent::Destroyed) || window.label() != MAIN {
+    if !matches!(event, WindowEvent::Destroyed) {
+        return;
+    }
+    let app = window.app_handle().clone();
+    tauri::async_runtime::spawn_blocking(move || rest(&app));
+    if window.label() != MAIN {
         return;
     }
     // Now, and not only at the end: that may be a kill.
     if let Err(error) = window.app_handle().save_window_state(remembered()) {
         tracing::warn!(%error, "where the window was is not remembered");
+    }
+}
+
+/// Frees what only pages need, if no window has one.
+fn rest(app: &AppHandle) {
+    let manners = app.state::<Manners>();
+    let _making = manners.making.lock().unwrap_or_else(PoisonError::into_inner);
+    if app.webview_windows().is_empty()
+        && let Err(error) = platform::end_page_helpers()
+    {
+        tracing::warn!(%error, "processes that showed pages are still there");
     }
 }
 

@@ -261,7 +261,7 @@ impl Spool {
     }
 
     /// Everything that runs in these surroundings.
-    fn processes(&self) -> Vec<u32> {
+    pub fn processes(&self) -> Vec<u32> {
         let mark = format!("{MARK}={}", self.folder.path().display());
         let all = fs::read_dir("/proc").expect("/proc can be read").flatten();
         let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());

@@ -119,9 +119,12 @@ fn a_window_that_is_closed_takes_its_processes_along() {
     desktop.record_by_key();
     desktop.press("alt+F4");
     wait_for("the page's end", LIMIT, || desktop.app_processes().1.is_empty().then_some(()));
+    let helper = || desktop.spool.processes_named("WebKitNetworkPr");
+    wait_for("the end of what fetched it", LIMIT, || helper().is_empty().then_some(()));
     assert!(app.is_alive(), "it stays in the tray: {}", desktop.app_log());
-    // Whoever starts it again gets a window of the one that runs.
-    let mut second = desktop.start_app(&[]);
+    // Whoever starts it again, or follows a link, gets a window of the one that runs.
+    let data = desktop.spool.data().display().to_string();
+    let mut second = desktop.start_app(&["--data", &data, "spool://library"]);
     wait_for("the second to go", LIMIT, || (!second.is_alive()).then_some(()));
     wait_for("a page", LIMIT, || (desktop.app_processes().1.len() == 1).then_some(()));
     assert_eq!(desktop.app_processes().0.len(), 1, "one app runs");

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what recording and export cost, beside what the peers cost, in one run.
 
 use crate::{
-    run, setup,
+    front, run, setup,
     sh::{Result, cargo, say, succeed},
 };
 
@@ -10,10 +10,14 @@ pub(crate) fn run(which: &[&str]) -> Result {
     setup::for_lab()?;
     say("building spool as people get it");
     run::build()?;
+    if which.contains(&"app") {
+        front::build()?;
+        run::build_app()?;
+    }
     for bench in which {
         say(format!("measuring {bench}"));
         let mut command = cargo(&["run", "--release", "--quiet", "--package", "spool-benches", "--", bench]);
-        succeed(command.env("SPOOL_BIN", run::spool_binary()))?;
+        succeed(command.env("SPOOL_BIN", run::spool_binary()).env("SPOOL_APP_BIN", run::app_binary()))?;
     }
     Ok(())
 }

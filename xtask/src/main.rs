@@ -21,8 +21,8 @@ cargo xtask setup     installs what building, testing and measuring need
 cargo xtask run       starts the app; `run record` records ten seconds of this display, or of a virtual one where there
                       is none, and prints the file
 cargo xtask test      everything that CI checks
-cargo xtask bench     measures recording, its stages and export beside the peers; `bench record`, `bench stages` or
-                      `bench export` for one
+cargo xtask bench     measures recording, its stages and export beside the peers, and the app beside the command
+                      line; `bench record`, `bench stages`, `bench export` or `bench app` for one
 cargo xtask soak      an hour of recording, 24 simulated ones, five hundred kills, thousands of simulated crashes, power
                       cuts on a real file system; `soak hour`, `soak day` or `soak crashes` for one
 cargo xtask fuzz      feeds nonsense to all that reads bytes: `fuzz [TARGET] [SECONDS]`, `fuzz short` as CI does it;
@@ -40,8 +40,8 @@ fn main() -> ExitCode {
         ["run", "record"] => run::record(),
         ["bindings"] => test::write_bindings(),
         ["test"] => test::run(),
-        ["bench"] => bench::run(&["record", "stages", "export"]),
-        ["bench", which @ ("record" | "stages" | "export")] => bench::run(&[which]),
+        ["bench"] => bench::run(&["record", "stages", "export", "app"]),
+        ["bench", which @ ("record" | "stages" | "export" | "app")] => bench::run(&[which]),
         ["soak"] => soak::run(&soak::ALL),
         ["soak", "hour"] => soak::run(&[soak::Ordeal::Hour]),
         ["soak", "day"] => soak::run(&[soak::Ordeal::Day]),

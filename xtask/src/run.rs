@@ -24,9 +24,9 @@ pub(crate) fn app() -> Result {
     front::build()?;
     say("building spool and its app");
     build()?;
-    succeed(&mut cargo(&["build", "--release", "--package", "spool-app"]))?;
+    build_app()?;
     say("the app runs; its data is where yours would be");
-    succeed(&mut Command::new(target().join("release/spool-app")))
+    succeed(&mut Command::new(app_binary()))
 }
 
 /// Records the display and leaves a file that plays.
@@ -77,6 +77,16 @@ pub(crate) fn build() -> Result {
 /// The program that [`build`] makes.
 pub(crate) fn spool_binary() -> PathBuf {
     target().join("release/spool")
+}
+
+/// Builds the app that people get, which shows what [`front::build`] has built.
+pub(crate) fn build_app() -> Result {
+    succeed(&mut cargo(&["build", "--release", "--package", "spool-app"]))
+}
+
+/// The app that [`build_app`] makes.
+pub(crate) fn app_binary() -> PathBuf {
+    target().join("release/spool-app")
 }
 
 /// A file name that was not used before.

@@ -7,6 +7,11 @@ pub(crate) fn session() -> Session {
     Session::Native
 }
 
+/// They end by themselves.
+pub(crate) fn end_page_helpers() -> Result<()> {
+    Ok(())
+}
+
 /// Nobody gives out keys here: programs take them.
 pub(crate) async fn bind_keys(
     _wanted: &[Binding],

@@ -413,7 +413,7 @@ export const de: Words = {
     permissions: "Was Spool aufnehmen darf",
     permissionsHint: "Ihr System entscheidet. Nichts verlässt diesen Computer.",
     kinds: { screen: "Bildschirm", window: "Fenster", camera: "Kamera", microphone: "Mikrofon", system_audio: "Systemton" },
-    states: { granted: "erlaubt", denied: "nicht erlaubt", not_asked: "wird gefragt", restricted: "auf diesem Computer verboten" },
+    states: { granted: "erlaubt", denied: "nicht erlaubt", not_asked: "wird gefragt", restricted: "hier nicht möglich" },
     checkAgain: "Nochmals prüfen",
     hotkeys: "Von überall",
     hotkeysHint: "Diese Tasten gelten, während Sie in einem anderen Programm sind.",

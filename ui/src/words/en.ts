@@ -411,7 +411,7 @@ export const en = {
     permissions: "What Spool may record",
     permissionsHint: "Your system decides. Nothing leaves this computer.",
     kinds: { screen: "Screen", window: "Windows", camera: "Camera", microphone: "Microphone", system_audio: "System sound" } as Record<string, string>,
-    states: { granted: "allowed", denied: "not allowed", not_asked: "will be asked", restricted: "forbidden on this computer" } as Record<string, string>,
+    states: { granted: "allowed", denied: "not allowed", not_asked: "will be asked", restricted: "not possible here" } as Record<string, string>,
     checkAgain: "Check again",
     hotkeys: "From anywhere",
     hotkeysHint: "These keys work while you are in another program.",
