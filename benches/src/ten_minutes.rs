@@ -89,6 +89,7 @@ fn meta(id: SessionId, recording: RecordingId) -> SessionMeta {
         check: None,
         marks: Vec::new(),
         trashed_at: None,
+        key: None,
     }
 }
 

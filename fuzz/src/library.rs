@@ -228,5 +228,6 @@ pub fn meta() -> SessionMeta {
         }),
         marks: vec![Mark { at: Timestamp(400_000_000), label: "here".to_owned() }],
         trashed_at: Some(UtcTime(1_764_000_100_000)),
+        key: None,
     }
 }

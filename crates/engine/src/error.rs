@@ -100,6 +100,8 @@ impl EngineError {
             Self::Store(StoreError::Ambiguous { .. }) => "ambiguous",
             Self::Store(StoreError::Damaged { .. }) => "damaged",
             Self::Store(StoreError::Missing { .. }) => "missing",
+            Self::Store(StoreError::Locked { .. })
+            | Self::Export(ExportError::Store(StoreError::Locked { .. })) => "locked",
             Self::Store(StoreError::Live { .. }) => "live",
             Self::Store(StoreError::TooLong { .. } | StoreError::TooMany { .. }) => "invalid",
             Self::Store(_) => "store",

@@ -557,5 +557,6 @@ fn describe(plan: &SessionPlan, policy: ChunkPolicy, layout: Layout, opened: &Op
         check: None,
         marks: Vec::new(),
         trashed_at: None,
+        key: None,
     }
 }

@@ -83,6 +83,7 @@ pub(crate) fn meta() -> SessionMeta {
         check: None,
         marks: Vec::new(),
         trashed_at: None,
+        key: None,
     }
 }
 

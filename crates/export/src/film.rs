@@ -11,7 +11,6 @@ use bytes::Bytes;
 use codec::{VideoConfig, VideoEncoder};
 use media::{ChunkPolicy, Chunker};
 use model::{ChunkId, Init, Nv12, Piece, SessionId, Timestamp, TrackId};
-use std::path::PathBuf;
 
 const INIT: &str = "init.mp4";
 
@@ -44,15 +43,15 @@ impl Film {
         Ok(Self { session, track, config, init, open: None })
     }
 
-    /// The finished track, and where its chunks lie.
-    pub fn track(&self, work: &Work, cells: &[Cell]) -> (Track, Vec<PathBuf>) {
+    /// The finished track, and the names of its chunks in `work`.
+    pub fn track(&self, work: &Work, cells: &[Cell]) -> (Track, Vec<String>) {
         let found = cells.iter().filter_map(|cell| {
             let name = self.name(cell);
             let scan = media::scan(&work.load(&name)?, &self.init);
-            Some((scan.into_chunk(self.id(cell), &self.init)?, work.path(&name)?))
+            Some((scan.into_chunk(self.id(cell), &self.init)?, name))
         });
-        let (chunks, paths) = found.unzip();
-        (Track { id: self.track.clone(), inits: vec![self.init.clone()], chunks }, paths)
+        let (chunks, names) = found.unzip();
+        (Track { id: self.track.clone(), inits: vec![self.init.clone()], chunks }, names)
     }
 
     /// What a decoder must know.

@@ -63,7 +63,8 @@ pub struct Exported {
 /// Makes a file of a session as `plan` says.
 ///
 /// What is to be encoded is kept in a folder within `work` until the file is complete, so that the same export goes
-/// on where a crash has cut it off; several may share `work`. `progress` is called after each chunk that is copied
+/// on where a crash has cut it off; several may share `work`. Of an encrypted session the work is encrypted too; the file
+/// is not. `progress` is called after each chunk that is copied
 /// and before each picture that is drawn. When it breaks, nothing is left behind; after any other error the finished
 /// work stays, for another attempt or for [`clean`].
 pub fn export(
@@ -75,6 +76,7 @@ pub fn export(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Exported, ExportError> {
     plan.checked()?;
+    store.require_key(manifest.meta.id)?;
     let pictured = Pictured::find(manifest, plan)?;
     let sound = plan::sound(manifest);
     if is_encoded(store, &pictured, plan)? {

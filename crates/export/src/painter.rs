@@ -72,7 +72,7 @@ impl<'a> Painter<'a> {
             _ => None,
         };
         let all = || tracks.iter().flat_map(|track| &track.chunks);
-        if !all().any(|chunk| store.open_chunk(chunk).is_ok()) {
+        if !all().any(|chunk| store.look_for(chunk).is_ok()) {
             lost.extend(all().map(|chunk| chunk.id.clone()));
             return Ok(None);
         }

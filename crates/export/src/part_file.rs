@@ -6,7 +6,7 @@ use std::{
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
-use store::{Fs, OsFs};
+use store::{ChunkBytes, Fs, OsFs};
 
 /// So many exports to one name at the same time.
 const PARTS_MAX: u32 = 100;
@@ -49,10 +49,14 @@ impl PartFile {
         self.file.write_all(bytes).map_err(|source| self.failed("write", source))
     }
 
-    /// Adds bytes of another file, from where it stands; on Linux within the kernel, without passing them through
-    /// memory of ours.
-    pub fn copy(&mut self, from: File, length: u64) -> Result<(), ExportError> {
-        match io::copy(&mut from.take(length), &mut self.file) {
+    /// Adds bytes of a chunk, from where it stands; those of a file, on Linux, within the kernel, without passing them
+    /// through memory of ours.
+    pub fn copy(&mut self, from: ChunkBytes, length: u64) -> Result<(), ExportError> {
+        let copied = match from {
+            ChunkBytes::File(file) => io::copy(&mut file.take(length), &mut self.file),
+            ChunkBytes::Memory(bytes) => io::copy(&mut bytes.take(length), &mut self.file),
+        };
+        match copied {
             Ok(copied) if copied == length => Ok(()),
             Ok(_) => Err(self.failed("read a chunk into", io::ErrorKind::UnexpectedEof.into())),
             Err(source) => Err(self.failed("write", source)),

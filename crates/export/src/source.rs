@@ -1,17 +1,15 @@
 //! The chunks that are copied into a file: found, checked, copied, and left out where they cannot be read.
 
-use crate::{ExportError, Progress, part_file::PartFile};
+use crate::{ExportError, Progress, part_file::PartFile, work::Work};
 use media::{ChunkRange, FlatPlan, FlatTrack};
 use model::{Chunk, ChunkId, Hash, Init, Span, TrackId, TrackManifest};
 use std::{
     collections::{HashMap, HashSet},
-    fs::File,
     io::{self, Read, Seek, SeekFrom},
     ops::ControlFlow,
-    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
 };
-use store::{ChunkStore, StoreError};
+use store::{ChunkBytes, ChunkStore, StoreError};
 
 /// How a copy ended.
 pub(crate) enum Copied {
@@ -25,8 +23,9 @@ pub(crate) struct Source<'a> {
     store: &'a ChunkStore,
     tracks: Vec<Track>,
     chunks: HashMap<ChunkId, Chunk>,
-    /// Where chunks lie that were made for this file and are in no store.
-    made: HashMap<ChunkId, PathBuf>,
+    /// Chunks that were made for this file and are in no store, by their names in `work`.
+    made: HashMap<ChunkId, String>,
+    work: Option<&'a Work>,
     /// Those whose bytes were compared.
     checked: HashSet<ChunkId>,
     /// Those that were left out.
@@ -111,6 +110,7 @@ impl<'a> Source<'a> {
             tracks: Vec::new(),
             chunks: HashMap::new(),
             made: HashMap::new(),
+            work: None,
             checked: HashSet::new(),
             skipped: Vec::new(),
         };
@@ -121,10 +121,11 @@ impl<'a> Source<'a> {
         Ok(source)
     }
 
-    /// Adds a track that was made for this file, before all others. `paths` says where its chunks lie.
-    pub fn add_made(&mut self, track: Track, paths: Vec<PathBuf>) {
+    /// Adds a track that was made for this file, before all others. `names` are those of its chunks in `work`.
+    pub fn add_made(&mut self, track: Track, names: Vec<String>, work: &'a Work) {
         let ids = track.chunks.iter().map(|chunk| chunk.id.clone());
-        self.made.extend(ids.zip(paths));
+        self.made.extend(ids.zip(names));
+        self.work = Some(work);
         self.add(track);
         self.tracks.rotate_right(1);
     }
@@ -145,7 +146,7 @@ impl<'a> Source<'a> {
     pub fn leave_out_absent(&mut self, plan: &FlatPlan) -> bool {
         let ids = plan.copies.iter().map(|copy| &copy.chunk);
         let stored = ids.filter(|id| !self.made.contains_key(*id));
-        let absent: HashSet<_> = stored.filter(|id| self.file(id).is_err()).cloned().collect();
+        let absent: HashSet<_> = stored.filter(|id| !self.is_there(id)).cloned().collect();
         self.leave_out(&absent);
         !absent.is_empty()
     }
@@ -209,17 +210,19 @@ impl<'a> Source<'a> {
         read.is_ok_and(|read| read == length)
     }
 
-    fn open(&self, copy: &ChunkRange) -> io::Result<File> {
-        let mut file = self.file(&copy.chunk)?;
-        file.seek(SeekFrom::Start(copy.bytes.start))?;
-        Ok(file)
+    fn is_there(&self, id: &ChunkId) -> bool {
+        self.chunks.get(id).is_some_and(|chunk| self.store.look_for(chunk).is_ok())
     }
 
-    fn file(&self, id: &ChunkId) -> io::Result<File> {
-        if let Some(path) = self.made.get(id) {
-            return File::open(path);
-        }
-        let chunk = self.chunks.get(id).ok_or(io::ErrorKind::NotFound)?;
-        self.store.open_chunk(chunk).map_err(io::Error::other)
+    fn open(&self, copy: &ChunkRange) -> io::Result<ChunkBytes> {
+        let mut bytes = match (self.made.get(&copy.chunk), self.work) {
+            (Some(name), Some(work)) => work.read(name)?,
+            _ => {
+                let chunk = self.chunks.get(&copy.chunk).ok_or(io::ErrorKind::NotFound)?;
+                self.store.open_chunk(chunk).map_err(io::Error::other)?
+            }
+        };
+        bytes.seek(SeekFrom::Start(copy.bytes.start))?;
+        Ok(bytes)
     }
 }

@@ -62,7 +62,7 @@ impl Transcode<'_> {
             return Err(ExportError::Nothing);
         }
         let mut teller = Teller::new(timeline.duration(), progress);
-        let mut work = Work::open(self.work, &self.key(span))?;
+        let mut work = Work::open(self.work, &self.key(span), self.store.cover(self.manifest.meta.id)?)?;
         let mut scope = Scope { span, gaps, timeline, skipped };
         let made = match painter {
             Some(painter) if self.plan.container == Container::Gif => {
@@ -156,8 +156,8 @@ impl Transcode<'_> {
         }
         let tracks: Vec<_> = self.sound.into_iter().collect();
         let mut source = Source::new(self.store, &tracks)?;
-        let (track, paths) = film.track(work, &render.cells);
-        source.add_made(track, paths);
+        let (track, names) = film.track(work, &render.cells);
+        source.add_made(track, names, work);
         let mut stopped = None;
         let mut progress = |copied: Progress| match teller.written(copied.done, copied.total) {
             Ok(()) => ControlFlow::Continue(()),
@@ -212,7 +212,7 @@ impl Transcode<'_> {
     }
 }
 
-/// Bytes of the finished cells: the file has at least as many.
+/// Bytes of the finished cells: the file has about as many, and more.
 fn finished(work: &Work, maker: &dyn Maker, cells: &[Cell]) -> u64 {
     cells.iter().filter_map(|cell| work.size(&maker.name(cell))).sum()
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 use codec::{CodecError, WebmWriter};
 use model::{CodecConfig, Packet, Timestamp};
-use std::{collections::VecDeque, path::PathBuf, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 /// Below this a disk counts as full.
 const ROOM: u64 = 1 << 20;
@@ -31,7 +31,7 @@ pub(crate) struct Pictures<'a> {
 
 impl<'a> Pictures<'a> {
     pub fn new(film: &'a Film, work: &'a Work, cells: &[Cell]) -> Self {
-        let (track, _): (_, Vec<PathBuf>) = film.track(work, cells);
+        let (track, _) = film.track(work, cells);
         let has_chunk = |cell: &&Cell| track.chunks.iter().any(|chunk| chunk.id.index == cell.index);
         let cells = cells.iter().filter(has_chunk).copied().collect();
         Self { film, work, track, cells, next: 0, packets: VecDeque::new() }

@@ -2,7 +2,8 @@
 //!
 //! Owns: files that are there whole and durable or not at all (bytes, sync, name, folder), and which export works in
 //! which folder. A file's name carries the hash of its bytes, so nothing else says what is finished: where an index
-//! would be one more thing to recover, a listing is enough for the few files of one export. Knows nothing of pictures.
+//! would be one more thing to recover, a listing is enough for the few files of one export. Of an encrypted session they are encrypted, and
+//! hashes are of what is in them. Knows nothing of pictures.
 //! Tested below and in `tests/resume.rs`.
 
 use crate::ExportError;
@@ -15,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
     time::SystemTime,
 };
-use store::{Fs, OsFs};
+use store::{ChunkBytes, Cover, Fs, OsFs};
 
 /// Held while folders come and go, so that nobody takes one that is being removed.
 const DOOR: &str = "door.lock";
@@ -28,6 +29,7 @@ const FOLDERS_MAX: u32 = 16;
 pub(crate) struct Work {
     root: PathBuf,
     folder: PathBuf,
+    cover: Cover,
     files: BTreeMap<String, Hash>,
     /// Closed, and with it given back, when dropped.
     _lock: File,
@@ -35,7 +37,7 @@ pub(crate) struct Work {
 
 impl Work {
     /// Takes up what an export with this key has left, or begins anew.
-    pub fn open(root: &Path, key: &Hash) -> Result<Self, ExportError> {
+    pub fn open(root: &Path, key: &Hash, cover: Cover) -> Result<Self, ExportError> {
         OsFs.create_folder(root).map_err(failed("create", root))?;
         let _door = Door::open(root)?;
         for number in 1..=FOLDERS_MAX {
@@ -44,7 +46,7 @@ impl Work {
             let Some(lock) = lock(&folder.join(LOCK)).map_err(failed("lock", &folder))? else { continue };
             let files = OsFs.list(&folder).map_err(failed("list", &folder))?;
             let files = files.iter().filter_map(|name| parse(name)).collect();
-            return Ok(Self { root: root.to_owned(), folder, files, _lock: lock });
+            return Ok(Self { root: root.to_owned(), folder, cover, files, _lock: lock });
         }
         Err(failed("lock", root)(io::ErrorKind::ResourceBusy.into()))
     }
@@ -52,11 +54,20 @@ impl Work {
     /// The bytes of a finished file; none if there is none, or if they are not those that were written.
     pub fn load(&self, name: &str) -> Option<Bytes> {
         let hash = self.files.get(name)?;
-        let bytes = fs::read(self.path(name)?).ok()?;
+        let bytes = self.cover.reveal(name, fs::read(self.path(name)?).ok()?)?;
         (Hash::of(&bytes) == *hash).then(|| bytes.into())
     }
 
-    /// Bytes of a finished file; none if there is none.
+    /// The bytes of a finished file, for copying them. Nobody has compared their hash where they are not encrypted.
+    pub fn read(&self, name: &str) -> io::Result<ChunkBytes> {
+        if self.cover.is_open() {
+            return File::open(self.path(name).ok_or(io::ErrorKind::NotFound)?).map(ChunkBytes::File);
+        }
+        let bytes = self.load(name).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(ChunkBytes::Memory(io::Cursor::new(bytes)))
+    }
+
+    /// About how many bytes a finished file has; none if there is none.
     pub fn size(&self, name: &str) -> Option<u64> {
         Some(fs::metadata(self.path(name)?).ok()?.len())
     }
@@ -71,8 +82,9 @@ impl Work {
         let hash = Hash::of(bytes);
         let path = self.folder.join(file_name(name, &hash));
         let unfinished = self.folder.join("unfinished");
-        let written = File::create(&unfinished).and_then(|mut file| {
-            io::Write::write_all(&mut file, bytes)?;
+        let written = self.cover.conceal(name, bytes).and_then(|bytes| {
+            let mut file = File::create(&unfinished)?;
+            io::Write::write_all(&mut file, &bytes)?;
             file.sync_all()
         });
         let size = bytes.len() as u64;
@@ -184,7 +196,7 @@ mod tests {
     #[test]
     fn what_is_saved_is_there_and_what_is_damaged_is_not() {
         let root = tempfile::tempdir().unwrap();
-        let open = || Work::open(root.path(), &Hash::of(b"key")).unwrap();
+        let open = || Work::open(root.path(), &Hash::of(b"key"), Cover::default()).unwrap();
         let mut work = open();
         work.save("000001.m4s", b"one").unwrap();
         work.save("000002.m4s", b"two").unwrap();
@@ -206,7 +218,7 @@ mod tests {
     #[test]
     fn two_at_once_do_not_meet_and_other_keys_have_other_folders() {
         let root = tempfile::tempdir().unwrap();
-        let open = |key: &[u8]| Work::open(root.path(), &Hash::of(key)).unwrap();
+        let open = |key: &[u8]| Work::open(root.path(), &Hash::of(key), Cover::default()).unwrap();
         let (mut first, second, other) = (open(b"key"), open(b"key"), open(b"other"));
         first.save("a", b"1").unwrap();
         assert_eq!((second.load("a"), other.load("a")), (None, None));
@@ -220,10 +232,10 @@ mod tests {
     fn cleaning_takes_what_is_old_and_left() {
         let root = tempfile::tempdir().unwrap();
         let hour = Duration::from_secs(3600);
-        let mut left = Work::open(root.path(), &Hash::of(b"left")).unwrap();
+        let mut left = Work::open(root.path(), &Hash::of(b"left"), Cover::default()).unwrap();
         left.save("a", b"1").unwrap();
         drop(left);
-        let used = Work::open(root.path(), &Hash::of(b"used")).unwrap();
+        let used = Work::open(root.path(), &Hash::of(b"used"), Cover::default()).unwrap();
         assert_eq!(clean(root.path(), SystemTime::now() - hour).unwrap(), 0);
         assert_eq!(clean(root.path(), SystemTime::now() + hour).unwrap(), 1);
         assert_eq!(clean(&root.path().join("nowhere"), SystemTime::now()).unwrap(), 0);

@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{Film, Recorded, go_on, make_film, probe, record_film, run};
-use spool_export::{Container, ExportError, Pace, Plan, Progress, clean};
+use common::{Film, Recorded, go_on, make_film, probe, record_film, record_film_encrypted, run};
+use model::Hash;
+use spool_export::{Check, Container, ExportError, Pace, Plan, Progress, clean};
 use std::{
     fs,
     ops::ControlFlow,
@@ -15,9 +16,13 @@ use std::{
 };
 
 /// Twelve seconds in small.
-fn recorded() -> Recorded {
+fn film() -> &'static Film {
     static FILM: OnceLock<Film> = OnceLock::new();
-    record_film(FILM.get_or_init(|| make_film("160x90", 12)), &[])
+    FILM.get_or_init(|| make_film("160x90", 12))
+}
+
+fn recorded() -> Recorded {
+    record_film(film(), &[])
 }
 
 /// Kills an export when it has come so far, in percent.
@@ -82,6 +87,43 @@ fn what_was_cut_off_goes_on_and_comes_out_the_same() {
         assert_eq!((resumed == whole, works(&recorded)), (true, 0), "{:?}", plan.container);
         fs::remove_file(out).unwrap();
     }
+}
+
+/// Work whose file says by its name the hash of what is in it.
+fn is_what_it_says(file: &Path) -> bool {
+    let name = file.file_name().unwrap().to_str().unwrap();
+    name.ends_with(&Hash::of(&fs::read(file).unwrap()).to_string())
+}
+
+#[test]
+fn of_an_encrypted_recording_comes_the_same_and_its_work_is_encrypted() {
+    let (plain, encrypted) = (recorded(), record_film_encrypted(film()));
+    for plan in plans() {
+        let (whole, all) = finish(&plain, &plan, &plain.out("plain"));
+        let out = encrypted.out("out");
+        kill(&encrypted, &plan, &out, 80);
+        kill(&plain, &plan, &plain.out("killed"), 80);
+        let files = |recorded: &Recorded| {
+            let mut works = fs::read_dir(recorded.work()).unwrap().map(|entry| entry.unwrap().path());
+            let files = fs::read_dir(works.find(|path| path.is_dir()).unwrap())
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
+            files.filter(|path| path.file_name().unwrap() != "lock").collect::<Vec<_>>()
+        };
+        assert!(files(&plain).iter().all(|file| is_what_it_says(file)));
+        assert!(!files(&encrypted).is_empty() && !files(&encrypted).iter().any(|file| is_what_it_says(file)));
+        fs::remove_dir_all(plain.work()).unwrap();
+        let (made, drawn) = finish(&encrypted, &plan, &out);
+        assert!(drawn < all / 2, "{drawn} of {all}");
+        assert_eq!((made == whole, works(&encrypted)), (true, 0), "{:?}", plan.container);
+        fs::remove_file(out).unwrap();
+    }
+    let plan = Plan { check: Check::Hash, ..Plan::new(Container::Mp4) };
+    let copies = [&plain, &encrypted].map(|recorded| {
+        recorded.export(&plan, &recorded.out("copy"), &mut go_on).unwrap();
+        fs::read(recorded.out("copy")).unwrap()
+    });
+    assert!(copies[0] == copies[1]);
 }
 
 #[test]

@@ -86,6 +86,44 @@ impl<'de> Deserialize<'de> for TrackId {
     }
 }
 
+/// Which key a session is encrypted with: eight bytes of a hash of it, which say nothing of the key itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS), ts(type = "string"))]
+pub struct KeyId(pub [u8; 8]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let mut bytes = [0; 8];
+        let read = hex::decode_to_slice(text, &mut bytes);
+        read.map(|()| Self(bytes)).map_err(|_| IdError { what: "key id", text: text.to_owned() })
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

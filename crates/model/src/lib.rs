@@ -15,7 +15,7 @@ mod time;
 
 pub use chunk::{Chunk, ChunkId, CodecConfig, Hash, Init, Packet, Part, PartMark, Piece, SampleMark};
 pub use geometry::{Point, Rect, Size};
-pub use id::{IdError, RecordingId, SessionId, TrackId};
+pub use id::{IdError, KeyId, RecordingId, SessionId, TrackId};
 pub use input::{
     Annotation, Click, Combination, Drawing, Drawn, InputEvent, InputSample, InputState, PointerShape, Tool,
 };

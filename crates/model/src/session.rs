@@ -1,6 +1,6 @@
 //! Sessions and their tracks, as `session.json` and the manifest have them.
 
-use crate::{Hash, LayoutChange, RecordingId, SessionId, Span, Timestamp, TrackId, UtcTime};
+use crate::{Hash, KeyId, LayoutChange, RecordingId, SessionId, Span, Timestamp, TrackId, UtcTime};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -152,7 +152,7 @@ pub enum SessionState {
 /// What is known about a session besides its chunks. `session.json` is this, so that a lost index can be rebuilt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SessionMeta {
-    /// Version of this document: 1.
+    /// Version of this document: up to 2. The first knew no keys.
     pub version: u32,
     /// The session.
     pub id: SessionId,
@@ -192,6 +192,9 @@ pub struct SessionMeta {
     /// Since when it lies in the trash.
     #[serde(default)]
     pub trashed_at: Option<UtcTime>,
+    /// What its chunks are encrypted with, if they are. Never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
 }
 
 /// An instant that somebody wants to find again.
@@ -241,7 +244,7 @@ impl SelfCheck {
 
 impl SessionMeta {
     /// The version that this code writes, and the newest that it reads.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// The session-wide gaps in order, which flattening skips.
     pub fn session_gaps(&self) -> impl Iterator<Item = Span> + '_ {

@@ -1,6 +1,6 @@
 //! A recording from a seed: everything that an engine asks of a store, in order, with pieces from the real chunker.
 
-use crate::Random;
+use crate::{Random, key};
 use bytes::Bytes;
 use media::{ChunkPolicy, Chunker};
 use model::{
@@ -79,6 +79,7 @@ pub fn meta(session: SessionId) -> SessionMeta {
         check: None,
         marks: Vec::new(),
         trashed_at: None,
+        key: None,
     }
 }
 
@@ -111,6 +112,17 @@ impl Script {
         let mut third = Recorder::begin(session_id(3), &mut steps, random.number());
         third.record(2_400 + random.up_to(2_000) as i64, &mut steps);
         Self { steps }
+    }
+
+    /// The same with all sessions encrypted.
+    #[must_use]
+    pub fn encrypted(mut self) -> Self {
+        for step in &mut self.steps {
+            if let Step::Begin(meta) = step {
+                meta.key = Some(key().id());
+            }
+        }
+        self
     }
 
     /// One session of this length, finalized.

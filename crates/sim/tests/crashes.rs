@@ -2,8 +2,15 @@
 //!
 //! `SPOOL_SIM_SEED=n` runs one seed, `SPOOL_SIM_SEEDS=n` the first `n`. A failure prints what to type.
 
-use spool_sim::{Crash, Fault, Play, Script, SimFs, session_id};
-use std::{io::ErrorKind, sync::Arc, time::Duration};
+use spool_sim::{Crash, Fault, KeyBox, Play, Script, SimFs, key, session_id};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use store::{ChunkStore, Recovered, StoreError};
 
 /// A killed process always leaves the same; a power cut is thrown twice.
@@ -17,8 +24,13 @@ fn seeds(usual: u64) -> impl Iterator<Item = u64> {
     }
 }
 
+/// The scripts of as many seeds, plain and encrypted.
+fn scripts(usual: u64) -> impl Iterator<Item = (u64, Script)> {
+    seeds(usual).flat_map(|seed| [(seed, Script::new(seed)), (seed, Script::new(seed).encrypted())])
+}
+
 fn open(disk: &SimFs) -> Result<(ChunkStore, Recovered), StoreError> {
-    ChunkStore::open(Arc::new(disk.clone()), disk.dir())
+    ChunkStore::open_with(Arc::new(disk.clone()), Arc::new(KeyBox::with(key())), disk.dir())
 }
 
 /// Plays a script to its end on a sound disk.
@@ -64,8 +76,8 @@ fn or_fail<T>(result: Result<T, String>, seed: u64, disk: &SimFs, place: &str, o
 
 #[test]
 fn a_crash_at_any_operation_costs_at_most_what_was_open() {
-    for seed in seeds(1) {
-        let (script, disk) = (Script::new(seed), SimFs::new().unwrap());
+    for (seed, script) in scripts(1) {
+        let disk = SimFs::new().unwrap();
         let play = played(&script, &disk);
         for ops in 0..=disk.now() {
             for (chance, crash) in CRASHES.into_iter().enumerate() {
@@ -79,8 +91,8 @@ fn a_crash_at_any_operation_costs_at_most_what_was_open() {
 /// The files alone must say all that was acknowledged.
 #[test]
 fn a_crash_that_takes_the_index_with_it_costs_nothing_more() {
-    for seed in seeds(1) {
-        let (script, disk) = (Script::new(seed), SimFs::new().unwrap());
+    for (seed, script) in scripts(1) {
+        let disk = SimFs::new().unwrap();
         let play = played(&script, &disk);
         for ops in (seed as usize % 5..=disk.now()).step_by(5) {
             for crash in [Crash::Kill, Crash::PowerCut] {
@@ -93,11 +105,57 @@ fn a_crash_that_takes_the_index_with_it_costs_nothing_more() {
     }
 }
 
+/// What a crash has left of encrypted sessions stays as it is until their key is here, and is put in order then.
+#[test]
+fn without_its_key_nothing_of_a_session_changes() {
+    for seed in seeds(1) {
+        let (script, disk) = (Script::new(seed).encrypted(), SimFs::new().unwrap());
+        let play = played(&script, &disk);
+        for ops in 0..=disk.now() {
+            for crash in [Crash::Kill, Crash::PowerCut] {
+                let crashed = disk.crash(ops, crash, seed).unwrap();
+                if ops.is_multiple_of(3) {
+                    crashed.lose_index().unwrap();
+                }
+                let place = format!("no key and {crash:?} after");
+                let checked = stays(&crashed).and_then(|()| check(&crashed, &play, ops, crash));
+                or_fail(checked, seed, &disk, &place, ops);
+            }
+        }
+    }
+}
+
+/// Opens a disk without keys, twice, and compares what it holds of sessions with what it held before.
+fn stays(disk: &SimFs) -> Result<(), String> {
+    let before = contents(disk.dir());
+    for _ in 0..2 {
+        let opened = ChunkStore::open(Arc::new(disk.clone()), disk.dir());
+        let (store, recovered) = opened.map_err(|error| format!("it does not open: {error}"))?;
+        if !recovered.sessions.is_empty() {
+            return Err(format!("put in order without a key: {recovered:?}"));
+        }
+        store.verify_invariants()?;
+    }
+    let after = contents(disk.dir());
+    match before.keys().chain(after.keys()).find(|path| before.get(*path) != after.get(*path)) {
+        Some(path) => Err(format!("{} is not as it was", path.display())),
+        None => Ok(()),
+    }
+}
+
+/// The files of tracks that nobody has decided to delete.
+fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let list = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    let sessions = list(&dir.join("sessions")).filter(|path| path.extension().is_none());
+    let files = sessions.flat_map(|session| list(&session)).flat_map(|track| list(&track));
+    files.map(|path| (path.clone(), fs::read(path).expect("it can be read"))).collect()
+}
+
 /// Every eleventh crash is followed by more of them, each in the middle of putting the one before it in order.
 #[test]
 fn a_crash_while_recovering_costs_nothing_more() {
-    for seed in seeds(1) {
-        let (script, disk) = (Script::new(seed), SimFs::new().unwrap());
+    for (seed, script) in scripts(1) {
+        let disk = SimFs::new().unwrap();
         let play = played(&script, &disk);
         for ops in (seed as usize % 11..=disk.now()).step_by(11) {
             // After a power cut that follows a kill, what the kill left is no longer sure to be there.
@@ -144,8 +202,7 @@ fn is_expected(error: &StoreError, kind: ErrorKind) -> bool {
 /// everything onto the disk, so that even a power cut takes nothing of it.
 #[test]
 fn what_failed_can_be_done_again() {
-    for seed in seeds(1) {
-        let script = Script::new(seed);
+    for (seed, script) in scripts(1) {
         let operations = {
             let disk = SimFs::without_images().unwrap();
             played(&script, &disk);
@@ -181,8 +238,7 @@ fn what_failed_can_be_done_again() {
 /// that was.
 #[test]
 fn a_recording_ends_in_order_once_there_is_space_again() {
-    for seed in seeds(1) {
-        let script = Script::new(seed);
+    for (seed, script) in scripts(1) {
         for at in (10 + seed as usize % 5..600).step_by(5) {
             let disk = SimFs::without_images().unwrap();
             let (store, _) = open(&disk).unwrap();

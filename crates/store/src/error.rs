@@ -1,6 +1,6 @@
 //! What can go wrong in the store: one variant for each way to react.
 
-use model::{ChunkId, SessionId, TrackId};
+use model::{ChunkId, KeyId, SessionId, TrackId};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -69,6 +69,14 @@ pub enum StoreError {
         /// Which one.
         chunk: ChunkId,
     },
+    /// What is asked for is encrypted, and its key is not here. Nothing is wrong with it.
+    #[error(
+        "it is encrypted, and its key {key} is not here: unlock the keychain, or load it with `spool key load`"
+    )]
+    Locked {
+        /// Which key.
+        key: KeyId,
+    },
     /// The index is damaged. The next opening rebuilds it from the files.
     #[error("the index of the library is damaged; it is rebuilt when the engine starts again")]
     IndexDamaged,
@@ -130,7 +138,14 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the very same call can succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::DiskFull { .. } | Self::Io { .. } | Self::InUse { .. } | Self::Live { .. })
+        matches!(
+            self,
+            Self::DiskFull { .. }
+                | Self::Io { .. }
+                | Self::InUse { .. }
+                | Self::Live { .. }
+                | Self::Locked { .. }
+        )
     }
 
     /// The variant that a failure to `operation` at `path`, with `needed` bytes to write, calls for.

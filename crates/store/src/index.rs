@@ -26,6 +26,8 @@ const TRUSTED_SIZE: u64 = 32 << 20;
 pub struct SessionRow {
     pub document: Document,
     pub totals: Totals,
+    /// It is still to be put in order: its key was not here when that was tried.
+    pub waits: bool,
 }
 
 /// What a session's chunks add up to, so that listing need not look at them.
@@ -295,9 +297,9 @@ const SESSION: &str = "id, recording, open, document, chunks, bytes, span_start,
 
 /// Writes a session's row, new or instead of the one that is there.
 pub fn put_session(connection: &Connection, row: &SessionRow) -> Result<()> {
-    let SessionRow { document, totals } = row;
+    let SessionRow { document, totals, waits } = row;
     let (id, recording) = (document.meta.id.0, document.meta.recording.0);
-    let open = i64::from(document.meta.state == SessionState::Recording);
+    let open = i64::from(document.meta.state == SessionState::Recording || *waits);
     let text = document.to_text();
     let sum = session_sum(&id, &recording, open, &text, totals).finish();
     connection
@@ -330,9 +332,11 @@ fn session_row(row: &Row<'_>) -> Result<SessionRow> {
         bytes: row.get::<_, i64>(5)?.cast_unsigned(),
         span: Span::new(Timestamp(row.get(6)?), Timestamp(row.get(7)?)),
     };
-    session_sum(&id, &recording, row.get(2)?, &text, &totals).prove(&row.get::<_, Vec<u8>>(8)?)?;
+    let open: i64 = row.get(2)?;
+    session_sum(&id, &recording, open, &text, &totals).prove(&row.get::<_, Vec<u8>>(8)?)?;
     let document = Document::from_text(text.as_bytes())?;
-    Ok(SessionRow { document, totals })
+    let waits = open == 1 && document.meta.state != SessionState::Recording;
+    Ok(SessionRow { document, totals, waits })
 }
 
 /// One session, if it is there.
@@ -362,7 +366,7 @@ pub fn all_ids(connection: &Connection) -> Result<Vec<SessionId>> {
     ids(connection, "SELECT id FROM sessions ORDER BY id")
 }
 
-/// The sessions that are being recorded, or were when the engine ended.
+/// The sessions that are being recorded, or were when the engine ended, and those that wait for their key.
 pub fn open_ids(connection: &Connection) -> Result<Vec<SessionId>> {
     ids(connection, "SELECT id FROM sessions WHERE open = 1 ORDER BY id")
 }
@@ -546,7 +550,7 @@ mod tests {
         let Opened::New(index) = open(&folder.path().join("spool.db")).unwrap() else { panic!("not new") };
         for number in 1..=3 {
             let document = Document { revision: 1, boot: None, meta: meta(session_id(number)) };
-            put_session(&index, &SessionRow { document, totals: Totals::default() }).unwrap();
+            put_session(&index, &SessionRow { document, totals: Totals::default(), waits: false }).unwrap();
         }
         index.execute_batch("DROP TABLE list").unwrap();
         write(&index, "version", "1").unwrap();

@@ -5,13 +5,17 @@
 //! simulation in `sim`, which crashes and fails at every single operation, and here on real files that are deleted,
 //! cut and flipped.
 
+mod cipher;
+mod cover;
 mod document;
 mod error;
 mod fs;
 mod index;
+mod key;
 mod layout;
 mod list;
 mod marks;
+mod read;
 mod recover;
 mod recover_session;
 mod settings;
@@ -19,10 +23,13 @@ mod store;
 mod verify;
 mod writer;
 
+pub use cover::Cover;
 pub use error::StoreError;
 pub use fs::{Append, Fs, OsFs};
 pub use index::ChunkOutline;
+pub use key::{Key, Keys, NoKeys};
 pub use list::{Found, ListOrder, Search};
+pub use read::ChunkBytes;
 pub use recover::{Damage, Recovered, RecoveredSession};
 pub use store::{ChunkStore, Details, SessionSummary};
 pub use verify::Verification;

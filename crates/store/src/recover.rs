@@ -2,8 +2,8 @@
 //!
 //! Owns: the way from any state of the disk to one in which files and rows agree. The same code runs after a clean
 //! exit, a killed process, a power cut and a lost index; each step may be cut short by the next crash, and is then
-//! done again. Nothing that was recorded is removed: what cannot be read is set aside under another name. Tested by
-//! simulation in `sim`, and on damaged files in `tests/`.
+//! done again. Nothing that was recorded is removed: what cannot be read is set aside under another name, and a session whose
+//! key is not here is left alone until it is. Tested by simulation in `sim`, and on damaged files in `tests/`.
 
 use crate::{
     Fs, StoreError,
@@ -11,7 +11,7 @@ use crate::{
     error::At as _,
     index::{self, Opened, SessionRow},
     layout::{self, Layout, SessionFolder},
-    recover_session::Recovery,
+    recover_session::{Outcome, Recovery},
     store::Inner,
 };
 use model::{ChunkId, RecordingId, SessionId, TrackId};
@@ -30,6 +30,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub struct Recovered {
     /// Sessions that had to be put in order, oldest first.
     pub sessions: Vec<RecoveredSession>,
+    /// Sessions that still have to be put in order, and whose key is not here. Nothing of them was changed.
+    pub locked: Vec<SessionId>,
     /// The index was lost or damaged, and was made anew from the files.
     pub rebuilt_index: bool,
     /// Where the damaged index was put.
@@ -171,11 +173,42 @@ pub fn recover(inner: &Inner, condition: Condition) -> Result<Recovered> {
             _ => false,
         };
         if !sound {
-            recovered.sessions.extend(Recovery::new(inner, *session).run(&mut index, row)?);
+            recovered.put_in_order(inner, &mut index, *session, row)?;
         }
     }
-    recovered.rebuilt_index = matches!(condition, Condition::New { .. }) && !recovered.sessions.is_empty();
+    let found_any = !recovered.sessions.is_empty() || !recovered.locked.is_empty();
+    recovered.rebuilt_index = matches!(condition, Condition::New { .. }) && found_any;
     Ok(recovered)
+}
+
+/// The same for sessions whose key was not here when that was tried, and is now.
+pub fn recover_locked(inner: &Inner) -> Result<Recovered> {
+    let mut recovered = Recovered::default();
+    let mut index = inner.index();
+    for session in index::open_ids(&index)? {
+        let row = index::session(&index, session)?;
+        if row.document.meta.key.is_some() && !inner.is_live(session) {
+            recovered.put_in_order(inner, &mut index, session, Some(row))?;
+        }
+    }
+    Ok(recovered)
+}
+
+impl Recovered {
+    fn put_in_order(
+        &mut self,
+        inner: &Inner,
+        index: &mut Connection,
+        session: SessionId,
+        row: Option<SessionRow>,
+    ) -> Result<()> {
+        match Recovery::new(inner, session).run(index, row)? {
+            Outcome::Nothing => {}
+            Outcome::InOrder(found) => self.sessions.push(found),
+            Outcome::Locked => self.locked.push(session),
+        }
+        Ok(())
+    }
 }
 
 /// Goes on with deletions that were decided, and gives the folders of sessions that are kept.

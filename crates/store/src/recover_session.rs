@@ -2,6 +2,7 @@
 
 use crate::{
     Damage, RecoveredSession, StoreError,
+    cipher::{self, About, Cipher},
     document::{Document, write_whole},
     error::At as _,
     index::{self, SessionRow, Totals},
@@ -12,8 +13,8 @@ use crate::{
 };
 use media::ChunkPolicy;
 use model::{
-    Chunk, ChunkId, CodecConfig, Hash, Init, InitUse, Mode, RecordingId, Retention, SessionId, SessionMeta,
-    SessionState, TrackId, TrackInfo, TrackKind, UtcTime,
+    Chunk, ChunkId, CodecConfig, Hash, Init, InitUse, KeyId, Mode, PartMark, RecordingId, Retention,
+    SessionId, SessionMeta, SessionState, TrackId, TrackInfo, TrackKind, UtcTime,
 };
 use rusqlite::Connection;
 use std::{
@@ -31,6 +32,8 @@ const IN_FLIGHT: Duration = Duration::from_millis(500);
 pub struct Recovery<'a> {
     inner: &'a Inner,
     session: SessionId,
+    /// None where nothing is encrypted.
+    cipher: Option<Cipher>,
     /// Chunks that have a row.
     known: BTreeMap<(TrackId, u32), Chunk>,
     /// Chunks that get one.
@@ -39,6 +42,16 @@ pub struct Recovery<'a> {
     report: RecoveredSession,
     /// What was sealed of each track's open chunk.
     tails: BTreeMap<TrackId, Duration>,
+}
+
+/// How that went.
+pub enum Outcome {
+    /// Nothing was ever written, and the folder is gone.
+    Nothing,
+    /// It is in order.
+    InOrder(RecoveredSession),
+    /// Its key is not here. Nothing in its folder was changed; its row says that it waits.
+    Locked,
 }
 
 /// The files of one track, by what they are.
@@ -62,22 +75,18 @@ impl<'a> Recovery<'a> {
             damaged: Vec::new(),
         };
         let (known, found, inits, tails) = (BTreeMap::new(), Vec::new(), Vec::new(), BTreeMap::new());
-        Self { inner, session, known, found, inits, report, tails }
+        Self { inner, session, cipher: None, known, found, inits, report, tails }
     }
 
-    /// None for a folder in which nothing was ever written.
-    pub fn run(
-        mut self,
-        index: &mut Connection,
-        row: Option<SessionRow>,
-    ) -> Result<Option<RecoveredSession>> {
+    /// Until files and rows agree, or not at all.
+    pub fn run(mut self, index: &mut Connection, row: Option<SessionRow>) -> Result<Outcome> {
         let folder = self.inner.layout.session(self.session);
         self.inner.create_folder(&folder)?;
         let chunks = index::all_chunks(index, self.session)?;
         self.known.extend(chunks.into_iter().map(|chunk| ((chunk.id.track.clone(), chunk.id.index), chunk)));
         let written = read_document(self.inner, self.session)?;
         let had_document = written.is_some();
-        let newest = [row.map(|row| row.document), written.clone()]
+        let newest = [row.clone().map(|row| row.document), written.clone()]
             .into_iter()
             .flatten()
             .max_by_key(|doc| doc.revision);
@@ -85,7 +94,16 @@ impl<'a> Recovery<'a> {
         let mut tracks = self.track_folders(&folder)?;
         if tracks.is_empty() && !had_document && document.revision == 0 {
             self.inner.fs.remove_folder(&folder).at("remove", &folder)?;
-            return Ok(None);
+            return Ok(Outcome::Nothing);
+        }
+        // Before anything is changed.
+        if document.revision == 0 && document.meta.key.is_none() {
+            document.meta.key = self.key_in(&folder, &tracks)?;
+        }
+        match document.meta.key.map(|key| self.inner.cipher(key)).transpose() {
+            Ok(cipher) => self.cipher = cipher,
+            Err(StoreError::Locked { .. }) => return self.leave(index, row, document),
+            Err(error) => return Err(error),
         }
         if !had_document {
             self.report.damaged.push(Damage::Document);
@@ -105,7 +123,36 @@ impl<'a> Recovery<'a> {
             self.inner.write_document(&document)?;
         }
         self.report.damaged.sort();
-        Ok(Some(self.report))
+        Ok(Outcome::InOrder(self.report))
+    }
+
+    /// The key that chunks name whose session nothing else is known of.
+    fn key_in(&self, folder: &Path, tracks: &BTreeMap<TrackId, TrackFiles>) -> Result<Option<KeyId>> {
+        for (track, files) in tracks {
+            let open = files.open.iter().map(|number| layout::open_name(*number));
+            for name in files.chunks.values().flatten().cloned().chain(open) {
+                let found = cipher::key_of(&self.read(&folder.join(track.as_str()).join(name))?);
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The session waits for its key. Only the index hears of it.
+    fn leave(self, index: &mut Connection, row: Option<SessionRow>, document: Document) -> Result<Outcome> {
+        let totals = row.as_ref().map_or_else(Totals::default, |row| row.totals);
+        let waiting = SessionRow { document, totals, waits: true };
+        // A row of one that was being recorded says the same.
+        let is_known = row.is_some_and(|row| {
+            row.document == waiting.document
+                && (row.waits || row.document.meta.state == SessionState::Recording)
+        });
+        if !is_known {
+            self.inner.commit(index, |transaction| index::put_session(transaction, &waiting))?;
+        }
+        Ok(Outcome::Locked)
     }
 
     fn track_folders(&self, folder: &Path) -> Result<BTreeMap<TrackId, TrackFiles>> {
@@ -219,10 +266,10 @@ impl<'a> Recovery<'a> {
             return Ok(Some(chunk));
         }
         for name in names {
-            let bytes = self.read(&folder.join(name))?;
-            let scan = init.map(|init| (media::scan(&bytes, init), init));
-            let whole = scan.filter(|(scan, _)| scan.intact == bytes.len() as u64);
-            let chunk = whole.and_then(|(scan, init)| scan.into_chunk(id.clone(), init));
+            let bytes = self.within(&id, self.read(&folder.join(name))?);
+            let scan = init.zip(bytes).map(|(init, bytes)| (media::scan(&bytes, init), bytes.len(), init));
+            let whole = scan.filter(|(scan, size, _)| scan.intact == *size as u64);
+            let chunk = whole.and_then(|(scan, _, init)| scan.into_chunk(id.clone(), init));
             if let Some(chunk) = chunk.filter(|chunk| layout::chunk_name(number, &chunk.hash) == *name) {
                 self.report.restored += 1;
                 self.found.push(chunk.clone());
@@ -233,26 +280,39 @@ impl<'a> Recovery<'a> {
         Ok(None)
     }
 
+    /// The bytes of a sealed chunk in its file; none where they are not whole.
+    fn within(&self, id: &ChunkId, file: Vec<u8>) -> Option<Vec<u8>> {
+        let Some(cipher) = &self.cipher else { return Some(file) };
+        let found = cipher.decrypt(&About::chunk(id), file).filter(|found| found.is_whole);
+        found.map(|found| found.bytes)
+    }
+
     /// An open chunk: cut to the last part that is whole, and sealed under the index that it had.
     fn recover_tail(&mut self, folder: &Path, id: ChunkId, init: Option<&Init>) -> Result<()> {
         let path = folder.join(layout::open_name(id.index));
-        let bytes = self.read(&path)?;
+        let file = self.read(&path)?;
+        if file.is_empty() {
+            return self.remove(&path);
+        }
+        // Of another key, or of none: a file that has no business here.
+        let is_foreign =
+            cipher::key_of(&file).is_some_and(|key| self.cipher.as_ref().map(Cipher::key) != Some(key));
+        let Some(init) = init.filter(|_| !is_foreign) else { return self.set_aside(folder, id) };
+        let size = file.len() as u64;
+        let bytes = self.whole_parts(folder, &id, file, init)?;
         if bytes.is_empty() {
             return self.remove(&path);
         }
-        let Some(init) = init else { return self.set_aside(folder, id) };
-        let sums =
-            read_if_there(&*self.inner.fs, &folder.join(layout::sums_name(id.index)))?.unwrap_or_default();
-        let whole = whole_parts(&bytes, &sums, init);
-        if whole == 0 {
-            return self.remove(&path);
-        }
-        let Some(chunk) = media::scan(&bytes[..whole], init).into_chunk(id.clone(), init) else {
+        let Some(chunk) = media::scan(&bytes, init).into_chunk(id.clone(), init) else {
             return self.set_aside(folder, id);
         };
+        let kept = match self.cipher {
+            None => chunk.size,
+            Some(_) => cipher::file_size(chunk.size, chunk.parts.len()),
+        };
         let mut file = self.inner.fs.append(&path).at("open", &path)?;
-        if whole < bytes.len() {
-            file.truncate(chunk.size).at("truncate", &path)?;
+        if kept < size {
+            file.truncate(kept).at("truncate", &path)?;
         }
         file.sync().at("sync", &path)?;
         drop(file);
@@ -262,6 +322,34 @@ impl<'a> Recovery<'a> {
         self.tails.insert(id.track, chunk.span.duration());
         self.found.push(chunk);
         Ok(())
+    }
+
+    /// The parts at the beginning of an open chunk's file that are whole, end to end: what each is proved by fits it.
+    fn whole_parts(&self, folder: &Path, id: &ChunkId, file: Vec<u8>, init: &Init) -> Result<Vec<u8>> {
+        let (mut bytes, sizes, sums) = match &self.cipher {
+            Some(cipher) => {
+                let found = cipher.decrypt(&About::chunk(id), file);
+                found.map_or_else(Default::default, |found| (found.bytes, found.sizes, Vec::new()))
+            }
+            None => {
+                let sums = read_if_there(&*self.inner.fs, &folder.join(layout::sums_name(id.index)))?;
+                (file, Vec::new(), sums.unwrap_or_default())
+            }
+        };
+        let parts = media::scan(&bytes, init).parts;
+        let end = |part: &PartMark| part.offset as usize + part.size as usize;
+        let is_proved = |(number, part): &(usize, &PartMark)| match &self.cipher {
+            Some(_) => sizes.get(*number) == Some(&part.size),
+            None => {
+                let within = bytes.get(part.offset as usize..end(part));
+                let sum = sums.as_chunks::<SUM>().0.get(*number);
+                within.zip(sum).is_some_and(|(within, sum)| Hash::of(within).0[..SUM] == *sum)
+            }
+        };
+        let whole = parts.iter().enumerate().take_while(is_proved).last();
+        let whole = whole.map_or(0, |(_, part)| end(part));
+        bytes.truncate(whole);
+        Ok(bytes)
     }
 
     fn set_aside(&mut self, folder: &Path, id: ChunkId) -> Result<()> {
@@ -296,7 +384,7 @@ impl<'a> Recovery<'a> {
 
     fn commit(&mut self, index: &mut Connection, document: &Document) -> Result<()> {
         let chunks = self.known.values().chain(&self.found);
-        let row = SessionRow { totals: Totals::of(chunks), document: document.clone() };
+        let row = SessionRow { totals: Totals::of(chunks), document: document.clone(), waits: false };
         self.inner.commit(index, |transaction| {
             for init in &self.inits {
                 index::put_init(transaction, self.session, &init.track, &init.bytes)?;
@@ -344,17 +432,6 @@ impl TrackFiles {
     }
 }
 
-/// Bytes of the parts at the beginning that are whole, and fit their sums.
-fn whole_parts(bytes: &[u8], sums: &[u8], init: &Init) -> usize {
-    let parts = media::scan(bytes, init).parts;
-    let ends = parts.iter().zip(sums.chunks_exact(SUM)).map_while(|(part, sum)| {
-        let start = part.offset as usize;
-        let end = start + part.size as usize;
-        (Hash::of(bytes.get(start..end)?).0[..SUM] == *sum).then_some(end)
-    });
-    ends.last().unwrap_or(0)
-}
-
 /// The init segment in use when a chunk was written.
 fn init_for(uses: &[InitUse], number: u32) -> Option<Hash> {
     let before = uses.iter().rfind(|used| used.first_index <= number);
@@ -384,6 +461,7 @@ fn unknown_session(session: SessionId) -> Document {
         check: None,
         marks: Vec::new(),
         trashed_at: None,
+        key: None,
     };
     Document { revision: 0, boot: None, meta }
 }

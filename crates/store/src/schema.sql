@@ -11,7 +11,7 @@ CREATE TABLE store (
 CREATE TABLE sessions (
     id BLOB PRIMARY KEY,
     recording BLOB NOT NULL,
-    -- 1 while it is being recorded.
+    -- 1 while it is being recorded, or still to be put in order once its key is here.
     open INTEGER NOT NULL,
     -- The very text of session.json.
     document TEXT NOT NULL,

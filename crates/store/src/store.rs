@@ -4,14 +4,14 @@
 //! session's row and its file change. Readers never wait for a writer. Tested in `tests/`.
 
 use crate::{
-    Fs, Recovered, SessionWriter, StoreError,
+    Fs, Keys, NoKeys, Recovered, SessionWriter, StoreError,
+    cipher::Cipher,
     document::{Document, write_whole},
     error::At as _,
     index::{self, ChunkOutline, SessionRow, Totals},
     layout::{self, Layout},
     list, recover,
 };
-use bytes::Bytes;
 use model::{
     Chunk, ChunkId, Hash, Init, Manifest, Mark, SessionId, SessionMeta, SessionState, Span, Timestamp,
     TrackId, TrackManifest, UtcTime,
@@ -85,8 +85,15 @@ pub struct Details {
 
 impl ChunkStore {
     /// Opens a data folder and makes it where there is none. Opening is recovery: what an engine that was killed left
-    /// behind is sealed, and a lost index is rebuilt. One process at a time.
+    /// behind is sealed, and a lost index is rebuilt. One process at a time. Without keys: encrypted sessions are left
+    /// as they are.
     pub fn open(fs: Arc<dyn Fs>, dir: &Path) -> Result<(Self, Recovered)> {
+        Self::open_with(fs, Arc::new(NoKeys), dir)
+    }
+
+    /// The same with keys. Sessions whose key is not here are left as they are, whatever their state; see
+    /// [`Self::recover_locked`].
+    pub fn open_with(fs: Arc<dyn Fs>, keys: Arc<dyn Keys>, dir: &Path) -> Result<(Self, Recovered)> {
         let layout = Layout::new(dir);
         std::fs::create_dir_all(dir.parent().unwrap_or(dir)).at("create", dir)?;
         for folder in [dir, &layout.sessions()] {
@@ -97,6 +104,7 @@ impl ChunkStore {
         let inner = Inner {
             boot: fs.boot(),
             fs,
+            keys,
             layout,
             index: Mutex::new(opened.connection),
             readers: Mutex::default(),
@@ -109,15 +117,22 @@ impl ChunkStore {
         Ok((Self { inner: Arc::new(inner) }, recovered))
     }
 
-    /// Begins a session. It is in the library once this returns.
+    /// Puts in order the sessions whose key was not here when that was tried, and is now.
+    pub fn recover_locked(&self) -> Result<Recovered> {
+        recover::recover_locked(&self.inner)
+    }
+
+    /// Begins a session. It is in the library once this returns. If it is to be encrypted, its key must be here.
     pub fn begin(&self, meta: SessionMeta) -> Result<SessionWriter> {
         let session = meta.id;
         Details::of(&meta).check()?;
         let meta = SessionMeta { version: SessionMeta::VERSION, state: SessionState::Recording, ..meta };
         let inner = &self.inner;
+        let cipher: Option<Cipher> = meta.key.map(|key| inner.cipher(key)).transpose()?;
         let row = SessionRow {
             document: Document { revision: 1, boot: inner.boot.clone(), meta },
             totals: Totals::default(),
+            waits: false,
         };
         let mut index = inner.index();
         if index::find_session(&index, session)?.is_some() {
@@ -129,14 +144,16 @@ impl ChunkStore {
             .and_then(|()| inner.write_document(&row.document))
             .and_then(|()| inner.sync_folder(&inner.layout.sessions()))
             .and_then(|()| inner.commit(&mut index, |transaction| index::put_session(transaction, &row)));
-        drop(index);
         if let Err(error) = begun {
+            drop(index);
             // What cannot be removed now, the next opening finds.
             let _ = inner.fs.remove_folder(&inner.layout.session(session));
             return Err(error);
         }
+        // While nobody else looks for sessions that are open.
         lock_of(&inner.live).insert(session);
-        Ok(SessionWriter::new(self.clone(), &row.document.meta))
+        drop(index);
+        Ok(SessionWriter::new(self.clone(), &row.document.meta, cipher))
     }
 
     /// Up to `limit` sessions that were begun before `before`, newest first.
@@ -213,32 +230,11 @@ impl ChunkStore {
         self.inner.read(|index| index::outlines(index, session))
     }
 
-    /// A chunk's bytes, proved to be the ones that were recorded.
-    pub fn read(&self, id: &ChunkId) -> Result<Bytes> {
-        let chunk = self.chunk(id)?;
-        let bytes = self.inner.read_chunk(&chunk)?;
-        if Hash::of(&bytes) != chunk.hash {
-            return Err(StoreError::Damaged { chunk: id.clone() });
-        }
-        Ok(bytes.into())
-    }
-
-    /// A chunk's file, for copying ranges of it without looking at them. Its bytes are not proved, only its size.
-    pub fn open_chunk(&self, chunk: &Chunk) -> Result<File> {
-        let path = self.inner.chunk_path(chunk);
-        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        match opened {
-            Ok((size, file)) if size == chunk.size => Ok(file),
-            Ok(_) => Err(StoreError::Damaged { chunk: chunk.id.clone() }),
-            Err(error) => Err(unreadable(chunk, &path, error)),
-        }
-    }
-
     /// Deletes a session with all its files, and says how many bytes that gave back.
     pub fn delete(&self, session: SessionId) -> Result<u64> {
         let inner = &self.inner;
         let mut index = inner.index();
-        if lock_of(&inner.live).contains(&session) {
+        if inner.is_live(session) {
             return Err(StoreError::Live { session });
         }
         let row = index::find_session(&index, session)?;
@@ -274,7 +270,7 @@ impl ChunkStore {
             let mut details = Details::of(meta);
             change(&mut details);
             details.check()?;
-            if details.trashed_at.is_some() && lock_of(&self.inner.live).contains(&session) {
+            if details.trashed_at.is_some() && self.inner.is_live(session) {
                 return Err(StoreError::Live { session });
             }
             details.marks.sort_by_key(|mark| mark.at);
@@ -303,7 +299,7 @@ impl ChunkStore {
 }
 
 impl From<SessionRow> for SessionSummary {
-    fn from(SessionRow { document, totals }: SessionRow) -> Self {
+    fn from(SessionRow { document, totals, .. }: SessionRow) -> Self {
         Self { meta: document.meta, span: totals.span, bytes: totals.bytes, chunks: totals.chunks }
     }
 }
@@ -311,6 +307,7 @@ impl From<SessionRow> for SessionSummary {
 /// What all handles share. Fields are dropped in this order: the lock goes last.
 pub(crate) struct Inner {
     pub fs: Arc<dyn Fs>,
+    pub keys: Arc<dyn Keys>,
     pub layout: Layout,
     pub boot: Option<String>,
     /// The only connection that writes. Who holds it may also write a session's document, so rows and files agree.
@@ -325,6 +322,10 @@ pub(crate) struct Inner {
 impl Inner {
     pub fn index(&self) -> MutexGuard<'_, Connection> {
         lock_of(&self.index)
+    }
+
+    pub fn is_live(&self, session: SessionId) -> bool {
+        lock_of(&self.live).contains(&session)
     }
 
     pub fn ended(&self, session: SessionId) {
@@ -400,11 +401,6 @@ impl Inner {
         folder.join(layout::chunk_name(chunk.id.index, &chunk.hash))
     }
 
-    pub fn read_chunk(&self, chunk: &Chunk) -> Result<Vec<u8>> {
-        let path = self.chunk_path(chunk);
-        self.fs.read(&path).map_err(|error| unreadable(chunk, &path, error))
-    }
-
     /// Remembers that an error may leave files behind the index, or has shown that the index is damaged.
     pub fn noting<T>(&self, result: Result<T>) -> Result<T> {
         let harmless = |error: &StoreError| {
@@ -414,6 +410,7 @@ impl Inner {
                     | StoreError::TooLong { .. }
                     | StoreError::TooMany { .. }
                     | StoreError::Live { .. }
+                    | StoreError::Locked { .. }
                     | StoreError::Closed { .. }
             )
         };
@@ -467,13 +464,6 @@ fn lock(dir: &Path) -> Result<File> {
     // Only for the message above, so a full disk does not matter.
     let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
     Ok(file)
-}
-
-fn unreadable(chunk: &Chunk, path: &Path, error: io::Error) -> StoreError {
-    match error.kind() {
-        io::ErrorKind::NotFound => StoreError::Missing { chunk: chunk.id.clone() },
-        _ => StoreError::io("read", path, 0, error),
-    }
 }
 
 impl Details {

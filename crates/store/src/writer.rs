@@ -7,6 +7,7 @@
 
 use crate::{
     Append, ChunkStore, StoreError,
+    cipher::{self, About, Cipher, Encrypter},
     document::write_whole,
     error::At as _,
     index,
@@ -33,6 +34,8 @@ pub(crate) const SUM: usize = 8;
 pub struct SessionWriter {
     store: ChunkStore,
     session: SessionId,
+    /// None where nothing is encrypted.
+    cipher: Option<Cipher>,
     tracks: BTreeMap<TrackId, Track>,
     finalized: bool,
 }
@@ -40,6 +43,7 @@ pub struct SessionWriter {
 /// What is being written of one track.
 struct Track {
     folder: PathBuf,
+    cipher: Option<Cipher>,
     /// Index of the next chunk.
     next: u32,
     /// The init segment that was written last.
@@ -49,6 +53,7 @@ struct Track {
 
 struct OpenChunk {
     id: ChunkId,
+    cipher: Option<Cipher>,
     init: Hash,
     parts: Vec<PartMark>,
     size: u64,
@@ -60,14 +65,22 @@ struct OpenChunk {
 
 struct OpenFiles {
     bytes: Box<dyn Append>,
-    sums: Box<dyn Append>,
+    proof: Proof,
     /// A failed append could not be taken back yet.
     torn: bool,
 }
 
+/// What tells after a power cut which parts have reached the disk whole.
+enum Proof {
+    /// A file of sums.
+    Sums(Box<dyn Append>),
+    /// The tags that encryption puts behind each part.
+    Tags(Encrypter),
+}
+
 impl SessionWriter {
-    pub(crate) fn new(store: ChunkStore, meta: &SessionMeta) -> Self {
-        let mut writer = Self { store, session: meta.id, tracks: BTreeMap::new(), finalized: false };
+    pub(crate) fn new(store: ChunkStore, meta: &SessionMeta, cipher: Option<Cipher>) -> Self {
+        let mut writer = Self { store, session: meta.id, cipher, tracks: BTreeMap::new(), finalized: false };
         meta.tracks.iter().for_each(|track| writer.insert(&track.id));
         writer
     }
@@ -186,7 +199,8 @@ impl SessionWriter {
 
     fn insert(&mut self, id: &TrackId) {
         let folder = self.inner().layout.track(self.session, id);
-        self.tracks.insert(id.clone(), Track { folder, next: 1, init: None, open: None });
+        let cipher = self.cipher.clone();
+        self.tracks.insert(id.clone(), Track { folder, cipher, next: 1, init: None, open: None });
     }
 
     fn refuse_if_finalized(&self) -> Result<()> {
@@ -236,10 +250,9 @@ impl Track {
             if part.chunk.index < self.next {
                 return wrong("its index was used before");
             }
-            let files = OpenFiles::create(inner, self, part.chunk.index)?;
-            let (id, init) = (part.chunk.clone(), part.init);
-            self.open =
-                Some(OpenChunk { id, init, parts: vec![], size: 0, files: Some(files), suspect: false });
+            let files = Some(OpenFiles::create(inner, self, &part.chunk)?);
+            let (id, init, cipher) = (part.chunk.clone(), part.init, self.cipher.clone());
+            self.open = Some(OpenChunk { id, cipher, init, parts: vec![], size: 0, files, suspect: false });
         }
         let Some(open) = &mut self.open else { return wrong("its chunk is not open") };
         if open.id != part.chunk
@@ -251,9 +264,10 @@ impl Track {
         if part.mark.size as usize != part.bytes.len() {
             return wrong("its size is not its mark's");
         }
-        let Some(files) = &mut open.files else { return wrong("its chunk is being sealed") };
         let path = self.folder.join(layout::open_name(open.id.index));
-        files.append(&path, &part.bytes, open.parts.len(), open.size)?;
+        let size = open.file_size();
+        let Some(files) = &mut open.files else { return wrong("its chunk is being sealed") };
+        files.append(&path, &part.bytes, open.parts.len(), size)?;
         open.size += part.bytes.len() as u64;
         open.parts.push(part.mark.clone());
         Ok(())
@@ -278,8 +292,10 @@ impl Track {
             index::put_session(transaction, &row)
         })?;
         drop(index);
-        // Nobody needs it any more; what is left is removed by the next opening.
-        let _ = inner.fs.remove(&self.folder.join(layout::sums_name(chunk.id.index)));
+        if self.cipher.is_none() {
+            // Nobody needs it any more; what is left is removed by the next opening.
+            let _ = inner.fs.remove(&self.folder.join(layout::sums_name(chunk.id.index)));
+        }
         self.next = chunk.id.index + 1;
         self.open = None;
         Ok(())
@@ -331,19 +347,20 @@ impl OpenChunk {
     fn make_durable(&mut self, inner: &Inner, folder: &Path, hash: &Hash) -> Result<()> {
         let path = folder.join(layout::open_name(self.id.index));
         let name = layout::chunk_name(self.id.index, hash);
+        let size = self.file_size();
         if let Some(files) = &mut self.files {
-            files.mend(&path, self.parts.len(), self.size)?;
+            files.mend(&path, self.parts.len(), size)?;
             if self.suspect {
-                let mut bytes = inner.fs.read(&path).at("read", &path)?;
-                bytes.truncate(self.size as usize);
-                if Hash::of(&bytes) != *hash {
+                let mut file = inner.fs.read(&path).at("read", &path)?;
+                file.truncate(self.file_size() as usize);
+                if self.hash_within(file.clone())? != *hash {
                     return Err(StoreError::Damaged { chunk: self.id.clone() });
                 }
-                write_whole(&*inner.fs, folder, &name, &bytes)?;
+                write_whole(&*inner.fs, folder, &name, &file)?;
                 let _ = inner.fs.remove(&path);
             } else {
                 self.suspect = true;
-                files.bytes.sync().at_sized("sync", &path, self.size as usize)?;
+                files.bytes.sync().at_sized("sync", &path, size as usize)?;
                 self.suspect = false;
                 inner.fs.rename(&path, &folder.join(&name)).at("rename", &path)?;
             }
@@ -363,14 +380,32 @@ impl OpenChunk {
         };
         let missing = || StoreError::Missing { chunk: self.id.clone() };
         let path = folder.join(names.iter().find(|name| mine(name)).ok_or_else(missing)?);
-        let bytes = inner.fs.read(&path).at("read", &path)?;
-        let parts = bytes.get(..self.size as usize).ok_or(StoreError::Damaged { chunk: self.id.clone() })?;
-        Ok(Hash::of(parts))
+        let mut file = inner.fs.read(&path).at("read", &path)?;
+        file.truncate(self.file_size() as usize);
+        self.hash_within(file)
+    }
+
+    /// Of the parts that a file holds, which must be as many as were written.
+    fn hash_within(&self, file: Vec<u8>) -> Result<Hash> {
+        let bytes = match &self.cipher {
+            None => Some(file),
+            Some(cipher) => cipher.decrypt(&About::chunk(&self.id), file).map(|found| found.bytes),
+        };
+        let bytes = bytes.filter(|bytes| bytes.len() as u64 == self.size);
+        bytes.map(|bytes| Hash::of(&bytes)).ok_or_else(|| StoreError::Damaged { chunk: self.id.clone() })
+    }
+
+    /// Bytes of the file that holds what was written.
+    fn file_size(&self) -> u64 {
+        match self.cipher {
+            None => self.size,
+            Some(_) => cipher::file_size(self.size, self.parts.len()),
+        }
     }
 }
 
 impl OpenFiles {
-    fn create(inner: &Inner, track: &Track, index: u32) -> Result<Self> {
+    fn create(inner: &Inner, track: &Track, id: &ChunkId) -> Result<Self> {
         let open = |name: String| {
             let path = track.folder.join(name);
             let mut file = inner.fs.append(&path).at("create", &path)?;
@@ -378,18 +413,25 @@ impl OpenFiles {
             file.truncate(0).at("truncate", &path)?;
             Ok::<_, StoreError>(file)
         };
-        Ok(Self {
-            sums: open(layout::sums_name(index))?,
-            bytes: open(layout::open_name(index))?,
-            torn: false,
-        })
+        let proof = match &track.cipher {
+            None => Proof::Sums(open(layout::sums_name(id.index))?),
+            Some(cipher) => Proof::Tags(cipher.encrypter(About::chunk(id))),
+        };
+        Ok(Self { proof, bytes: open(layout::open_name(id.index))?, torn: false })
     }
 
-    /// The sum before the bytes, so that a part that is whole always has one.
+    /// `size` is what the file has already.
     fn append(&mut self, path: &Path, bytes: &[u8], parts: usize, size: u64) -> Result<()> {
         self.mend(path, parts, size)?;
-        let sum = &Hash::of(bytes).0[..SUM];
-        let appended = self.sums.append(sum).and_then(|()| self.bytes.append(bytes));
+        let appended = match &mut self.proof {
+            // Before the bytes, so that a part that is whole always has one.
+            Proof::Sums(sums) => {
+                sums.append(&Hash::of(bytes).0[..SUM]).and_then(|()| self.bytes.append(bytes))
+            }
+            Proof::Tags(encrypter) => {
+                encrypter.encrypt(parts, bytes).and_then(|envelope| self.bytes.append(&envelope))
+            }
+        };
         if let Err(error) = appended {
             self.torn = true;
             // If even this fails, the next attempt begins with it, and a crash leaves it to the next opening.
@@ -402,7 +444,10 @@ impl OpenFiles {
     /// Cuts off what a failed append left.
     fn mend(&mut self, path: &Path, parts: usize, size: u64) -> Result<()> {
         if self.torn {
-            let mended = self.bytes.truncate(size).and_then(|()| self.sums.truncate((parts * SUM) as u64));
+            let mended = self.bytes.truncate(size).and_then(|()| match &mut self.proof {
+                Proof::Sums(sums) => sums.truncate((parts * SUM) as u64),
+                Proof::Tags(_) => Ok(()),
+            });
             mended.at("truncate", path)?;
             self.torn = false;
         }

@@ -315,9 +315,9 @@ fn a_library_of_a_newer_spool_is_refused_untouched() {
     let library = Library::new();
     fs::remove_file(library.database()).unwrap();
     let document = library.track("session.json");
-    let newer = fs::read_to_string(&document).unwrap().replace("\"version\": 1", "\"version\": 2");
+    let newer = fs::read_to_string(&document).unwrap().replace("\"version\": 2", "\"version\": 3");
     fs::write(&document, &newer).unwrap();
-    assert!(matches!(open(library.dir()), Err(StoreError::Newer { found: 2, supported: 1 })));
+    assert!(matches!(open(library.dir()), Err(StoreError::Newer { found: 3, supported: 2 })));
     assert_eq!(fs::read_to_string(&document).unwrap(), newer);
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn sound<'a>(tracks: &'a [TrackInfo], has: &dyn Fn(&TrackId) -> bool)
 
 pub(crate) fn film(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
     let session = find(store, id)?;
+    store.require_key(session)?;
     let chunks = store.outlines(session)?;
     // After the chunks, so that it knows of each gap before them.
     let summary = store.session(session)?;

@@ -8,11 +8,11 @@ use codec::{AudioDecoder, CodecError};
 use model::{AudioBlock, Hash, SessionId, SessionState, TrackId};
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use store::{ChunkOutline, ChunkStore, StoreError};
+use store::{ChunkOutline, ChunkStore, Cover, StoreError};
 
 /// The folder within the data folder in which lies only what can be made again.
 const CACHE: &str = "cache";
@@ -43,12 +43,12 @@ impl Waveforms {
         if summary.meta.state == SessionState::Recording {
             return Err(StoreError::Live { session }.into());
         }
-        let kept = path(store, session);
-        if let Some(peaks) = read(&kept) {
+        let kept = Kept { path: path(store, session), cover: store.cover(session)? };
+        if let Some(peaks) = kept.read() {
             return Ok(Reply::Waveform(coarser(&peaks, wanted)));
         }
         let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(peaks) = read(&kept) {
+        if let Some(peaks) = kept.read() {
             return Ok(Reply::Waveform(coarser(&peaks, wanted)));
         }
         let chunks = store.outlines(session)?;
@@ -57,7 +57,7 @@ impl Waveforms {
         let mut listener = Listener::new(Playing::stored(store, &summary)?);
         let whole = listener.hear(store, chunks.iter().filter(|chunk| chunk.id.track == track))?;
         // What could not be read today may be readable tomorrow.
-        if whole && let Err(error) = write(store, &kept, &listener.peaks) {
+        if whole && let Err(error) = kept.write(store, &listener.peaks) {
             tracing::warn!(%error, "cannot keep a waveform");
         }
         Ok(Reply::Waveform(coarser(&listener.peaks, wanted)))
@@ -180,21 +180,31 @@ fn path(store: &ChunkStore, session: SessionId) -> PathBuf {
     store.dir().join(CACHE).join(FOLDER).join(session.to_string())
 }
 
-/// None where there is none that is whole.
-fn read(path: &Path) -> Option<Vec<u8>> {
-    let mut bytes = fs::read(path).ok().filter(|bytes| bytes.len() == PEAKS + SUM)?;
-    let sum = bytes.split_off(PEAKS);
-    (Hash::of(&bytes).0[..SUM] == sum[..]).then_some(bytes)
+/// A waveform on disk; of an encrypted recording it is encrypted, since it says when somebody spoke.
+struct Kept {
+    path: PathBuf,
+    cover: Cover,
 }
 
-fn write(store: &ChunkStore, path: &Path, peaks: &[u8]) -> io::Result<()> {
-    let cache = store.dir().join(CACHE);
-    fs::create_dir_all(cache.join(FOLDER))?;
-    let tag = cache.join(TAG.0);
-    if !tag.exists() {
-        fs::write(tag, TAG.1)?;
+impl Kept {
+    /// None where there is none that is whole.
+    fn read(&self) -> Option<Vec<u8>> {
+        let bytes = self.cover.reveal(FOLDER, fs::read(&self.path).ok()?);
+        let mut bytes = bytes.filter(|bytes| bytes.len() == PEAKS + SUM)?;
+        let sum = bytes.split_off(PEAKS);
+        (Hash::of(&bytes).0[..SUM] == sum[..]).then_some(bytes)
     }
-    fs::write(path, [peaks, &Hash::of(peaks).0[..SUM]].concat())
+
+    fn write(&self, store: &ChunkStore, peaks: &[u8]) -> io::Result<()> {
+        let cache = store.dir().join(CACHE);
+        fs::create_dir_all(cache.join(FOLDER))?;
+        let tag = cache.join(TAG.0);
+        if !tag.exists() {
+            fs::write(tag, TAG.1)?;
+        }
+        let bytes = [peaks, &Hash::of(peaks).0[..SUM]].concat();
+        fs::write(&self.path, self.cover.conceal(FOLDER, &bytes)?)
+    }
 }
 
 #[cfg(test)]

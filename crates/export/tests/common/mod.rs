@@ -4,12 +4,12 @@
 use bytes::Bytes;
 use media::{ChunkPolicy, Chunker};
 use model::{
-    ChunkId, CodecConfig, Gap, GapReason, Manifest, Mode, Packet, Piece, RecordingId, Retention, SessionId,
-    SessionMeta, SessionState, Size, Span, Timestamp, TrackInfo, TrackKind, UtcTime,
+    ChunkId, CodecConfig, Gap, GapReason, KeyId, Manifest, Mode, Packet, Piece, RecordingId, Retention,
+    SessionId, SessionMeta, SessionState, Size, Span, Timestamp, TrackInfo, TrackKind, UtcTime,
 };
 use spool_export::{Check, Container, ExportError, Exported, Plan, Progress, export};
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path, process::Command, sync::Arc, sync::OnceLock};
-use store::{ChunkStore, OsFs};
+use store::{ChunkStore, Key, Keys, NoKeys, OsFs};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -207,10 +207,29 @@ impl Recorded {
     }
 }
 
+/// A key that is always there.
+struct OneKey(Arc<Key>);
+
+impl Keys for OneKey {
+    fn find(&self, id: KeyId) -> Option<Arc<Key>> {
+        (self.0.id() == id).then(|| Arc::clone(&self.0))
+    }
+}
+
 /// Records pieces as the engine would.
 pub fn store(tracks: Vec<(TrackKind, &str, Vec<Piece>)>, gaps: &[Span]) -> Recorded {
+    store_with(None, tracks, gaps)
+}
+
+/// The same, perhaps encrypted.
+fn store_with(key: Option<Key>, tracks: Vec<(TrackKind, &str, Vec<Piece>)>, gaps: &[Span]) -> Recorded {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = ChunkStore::open(Arc::new(OsFs), &dir.path().join("data")).unwrap();
+    let id = key.as_ref().map(Key::id);
+    let keys: Arc<dyn Keys> = match key {
+        Some(key) => Arc::new(OneKey(Arc::new(key))),
+        None => Arc::new(NoKeys),
+    };
+    let (store, _) = ChunkStore::open_with(Arc::new(OsFs), keys, &dir.path().join("data")).unwrap();
     let meta = SessionMeta {
         version: SessionMeta::VERSION,
         id: session(),
@@ -230,6 +249,7 @@ pub fn store(tracks: Vec<(TrackKind, &str, Vec<Piece>)>, gaps: &[Span]) -> Recor
         check: None,
         marks: Vec::new(),
         trashed_at: None,
+        key: id,
     };
     let mut writer = store.begin(meta).unwrap();
     for (kind, label, pieces) in tracks {
@@ -266,6 +286,15 @@ pub fn recorded() -> Recorded {
 
 /// A film as a session, with nothing recorded within the gaps.
 pub fn record_film(film: &Film, gaps: &[Span]) -> Recorded {
+    store(tracks_of(film, gaps), gaps)
+}
+
+/// A film as an encrypted session.
+pub fn record_film_encrypted(film: &Film) -> Recorded {
+    store_with(Some(Key::random().unwrap()), tracks_of(film, &[]), &[])
+}
+
+fn tracks_of(film: &Film, gaps: &[Span]) -> Vec<(TrackKind, &'static str, Vec<Piece>)> {
     let end = Timestamp::from_ticks(film.pictures.len() as i64, FPS as u32);
     let tracks = [
         (TrackKind::Program, "program", &film.h264, &film.pictures),
@@ -283,7 +312,7 @@ pub fn record_film(film: &Film, gaps: &[Span]) -> Recorded {
         chunker.seal(end);
         (kind, name, drain(&mut chunker))
     });
-    store(tracks.into(), gaps)
+    tracks.into()
 }
 
 pub fn millis(millis: i64) -> Timestamp {
