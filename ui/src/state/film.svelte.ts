@@ -110,6 +110,7 @@ export class FilmPlayer {
     on("timeupdate", () => this.moved());
     on("seeking", () => this.moved());
     on("seeked", () => this.arrived());
+    on("loadeddata", () => this.arrived());
     on("waiting", () => ((this.waiting = true), this.jump(), this.wake()));
     on("playing", () => (this.waiting = false));
     on("canplay", () => ((this.begun = true), (this.waiting = false)));
@@ -159,13 +160,18 @@ export class FilmPlayer {
     else this.pause();
   }
 
-  /** Goes to this instant, in seconds. While one seek is under way the newest waits, and those between are left out. */
+  /** Goes to this instant, in seconds. While one seek is under way the newest waits, and those between are left out. So
+   * do seeks of a film that only begins to load: WebKitGTK may never end them, nor let go of the film. */
   seek(at: number): void {
     const to = Math.min(Math.max(0, at), Math.max(0, this.duration - 0.001));
     this.at = to;
-    if (this.video.seeking) this.wanted = to;
+    if (this.video.seeking || !this.isLoaded) this.wanted = to;
     else this.video.currentTime = to;
     this.wake();
+  }
+
+  private get isLoaded(): boolean {
+    return this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
   }
 
   setSpeed(speed: number): void {
@@ -216,7 +222,7 @@ export class FilmPlayer {
         for (const each of this.lanes) await each.drop(toDrop(each.track.segments, each.appended, playhead).filter(({ index }) => !each.bad.has(index)));
         if (lane) await this.take(lane.lane, lane.segment);
         else this.finish(playhead);
-        this.jump();
+        if (this.isLoaded) this.jump();
       } catch (thrown) {
         if (!(await this.survive(thrown, playhead))) return;
       }
@@ -284,13 +290,16 @@ export class FilmPlayer {
     return false;
   }
 
-  /** WebKitGTK now and then never ends a seek of a film that has only begun to load, though all it needs is there:
-   * another one helps. */
+  /** A film whose tracks begin far apart, or a seek that does not end though all it needs is there: a step further
+   * helps. */
   private nudge(): void {
-    const { buffered, currentTime, readyState } = this.video;
-    const isThere = Array.from({ length: buffered.length }, (_, i) => buffered.start(i) <= currentTime && currentTime + 0.1 < buffered.end(i)).some(Boolean);
-    const stuck = isThere && readyState < HTMLMediaElement.HAVE_CURRENT_DATA;
-    if (stuck && this.stuckAt === currentTime) this.video.currentTime = currentTime + 0.001;
+    const { buffered, currentTime } = this.video;
+    const stuck = buffered.length > 0 && !this.isLoaded;
+    if (stuck && this.stuckAt === currentTime) {
+      const isThere = Array.from({ length: buffered.length }, (_, i) => buffered.start(i) <= currentTime && currentTime + 0.1 < buffered.end(i)).some(Boolean);
+      if (isThere) this.video.currentTime = currentTime + 0.001;
+      else this.jump();
+    }
     this.stuckAt = stuck ? currentTime : null;
   }
 
