@@ -2,32 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod random;
+
 use model::{
     Border, Color, Damage, Frame, Frames, Layer, Matrix, Outline, PixelFormat, Planes, Point, Rect, Scene,
     Size, Timestamp, TrackId,
 };
+use random::Random;
 use spool_compose::Compositor;
 use std::collections::HashMap;
 
-/// A sequence that looks random and is the same each time (Marsaglia's xorshift).
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: u32) -> u32 {
-        (self.next() % u64::from(end)) as u32
-    }
-
-    fn one_in(&mut self, chances: u32) -> bool {
-        self.below(chances) == 0
-    }
-
     fn rect(&mut self, within: Size) -> Rect {
         let (x, y) = (self.below(within.width + 8), self.below(within.height + 8));
         let (width, height) = (self.below(within.width / 2 + 2), self.below(within.height / 2 + 2));

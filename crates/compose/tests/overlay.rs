@@ -3,35 +3,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod random;
+
 use bytes::Bytes;
 use model::{
     Annotation, Color, Damage, Drawing, Frame, Frames, InputEvent, Layer, Point, PointerShape, PointerStyle,
     Rect, Scene, Size, Timestamp, Tool, TrackId,
 };
+use random::Random;
 use spool_compose::{Compositor, Effects, Overlay};
 
 const PICTURE: Size = Size { width: 318, height: 201 };
 const CANVAS: Size = Size { width: 318, height: 200 };
 
-/// A sequence that looks random and is the same each time (Marsaglia's xorshift).
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: u32) -> u32 {
-        (self.next() % u64::from(end)) as u32
-    }
-
-    fn one_in(&mut self, chances: u32) -> bool {
-        self.below(chances) == 0
-    }
-
     fn point(&mut self) -> Point {
         match self.below(40) {
             0 => Point { x: i32::MIN, y: i32::MAX },
