@@ -12,7 +12,12 @@ use stands::{
     process::{Running, find_within, kill, output, text, tool, wait_for},
     window,
 };
-use std::{fs, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -23,6 +28,7 @@ pub struct Desktop {
     pub spool: Spool,
     /// What is heard and played.
     pub sound: Sound,
+    app: PathBuf,
     display: String,
     _manager: Running,
 }
@@ -30,23 +36,27 @@ pub struct Desktop {
 impl Desktop {
     /// On this display. Its sound brings the bus.
     pub fn start(display: &Display) -> Self {
-        // The app finds it beside itself.
-        spool_binary();
+        Self::start_with(display, app_binary(), spool_binary())
+    }
+
+    /// The same, for these programs. The app finds the command line beside itself.
+    pub fn start_with(display: &Display, app: &Path, spool: &Path) -> Self {
         let sound = Sound::start();
-        let spool = Spool::new()
+        let spool = Spool::of(spool)
             .on(display)
             .hearing(&sound)
             // No accessibility bus either, whose absence GTK would wait for.
             .with("NO_AT_BRIDGE", "1")
             .with("GTK_A11Y", "none")
             .with("GDK_BACKEND", "x11");
-        Self { spool, sound, display: display.name().to_owned(), _manager: window::manage(display) }
+        let (app, name) = (app.to_owned(), display.name().to_owned());
+        Self { spool, sound, app, display: name, _manager: window::manage(display) }
     }
 
     /// Opens the app, with a window that can be looked into.
     pub fn open(&self, arguments: &[&str]) -> App<'_> {
         let log = self.spool.file("app.log");
-        let window = Driven::start(app_binary(), arguments, &log, |command| {
+        let window = Driven::start(&self.app, arguments, &log, |command| {
             self.spool.dress(command);
             command.env("TAURI_WEBVIEW_AUTOMATION", "true");
         });
@@ -56,7 +66,7 @@ impl Desktop {
     /// Starts the app without anybody who looks into it.
     pub fn start_app(&self, arguments: &[&str]) -> Running {
         let log = fs::File::create(self.spool.file("app.log")).expect("logs can be written");
-        let mut command = Command::new(app_binary());
+        let mut command = Command::new(&self.app);
         self.spool.dress(command.args(arguments));
         Running::start(command.stdout(log.try_clone().expect("files can be shared")).stderr(log))
     }

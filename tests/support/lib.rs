@@ -10,6 +10,7 @@ pub mod browser;
 pub mod disk;
 pub mod film;
 pub mod library;
+pub mod package;
 pub mod program;
 pub mod random;
 pub mod shell;

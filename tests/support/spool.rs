@@ -28,6 +28,8 @@ pub struct Spool {
     // Also the mark of its processes, since it is unique.
     folder: TempDir,
     data: PathBuf,
+    // None: the one that is built where it is first needed.
+    program: Option<PathBuf>,
     environment: Vec<(OsString, Option<OsString>)>,
 }
 
@@ -57,7 +59,14 @@ impl Spool {
         for name in ["run", "home"] {
             fs::create_dir(folder.path().join(name)).expect("there is room for a folder");
         }
-        Self { data: folder.path().join("data"), folder, environment }
+        Self { data: folder.path().join("data"), folder, program: None, environment }
+    }
+
+    /// The same, of this program.
+    pub fn of(program: &Path) -> Self {
+        let mut spool = Self::new();
+        spool.program = Some(program.to_owned());
+        spool
     }
 
     /// Sees this display.
@@ -116,6 +125,16 @@ impl Spool {
         &self.data
     }
 
+    /// The user's home folder.
+    pub fn home(&self) -> &Path {
+        self.folder_of("HOME")
+    }
+
+    fn folder_of(&self, variable: &str) -> &Path {
+        let last = self.environment.iter().rfind(|(name, _)| name == variable);
+        Path::new(last.and_then(|(_, folder)| folder.as_deref()).expect("every user has one"))
+    }
+
     /// A path for something that this test makes.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -123,7 +142,7 @@ impl Spool {
 
     /// `spool` with these arguments, in these surroundings.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(spool_binary());
+        let mut command = Command::new(self.program.as_deref().unwrap_or_else(|| spool_binary()));
         command.args(arguments);
         self.dress(&mut command);
         command
@@ -219,9 +238,7 @@ impl Spool {
     /// A connection to the engine, which is started where none runs.
     pub fn shell(&self) -> Shell {
         self.json(&["list"]);
-        let runtime = self.environment.iter().rfind(|(name, _)| name == "XDG_RUNTIME_DIR");
-        let folder =
-            Path::new(runtime.and_then(|(_, folder)| folder.as_deref()).expect("there is one")).join("spool");
+        let folder = self.folder_of("XDG_RUNTIME_DIR").join("spool");
         let entries = fs::read_dir(&folder).expect("an engine listens").flatten().map(|entry| entry.path());
         let sockets: Vec<PathBuf> = entries.collect();
         assert_eq!(sockets.len(), 1, "more than one engine listens in {}", folder.display());

@@ -19,7 +19,7 @@ pub(crate) fn check() -> Result {
 }
 
 /// What the lock file says, where that is not there yet.
-fn install() -> Result {
+pub(crate) fn install() -> Result {
     let read = |file: &str| fs::read(root().join("ui").join(file)).ok();
     let wanted = read("package-lock.json");
     // Ours, since npm's own copy in there leaves out what other systems need.

@@ -1,4 +1,4 @@
-//! Everything a developer runs: `cargo xtask setup | run | test | bench | soak | fuzz | bindings`.
+//! Everything a developer runs: `cargo xtask setup | run | test | package | bench | soak | fuzz | bindings`.
 //!
 //! Owns: what a machine needs, and how the product is built, tried and measured. Never a part of the product. It
 //! stands on the standard library alone, so that it builds on a machine with nothing but Rust. Tested by every
@@ -7,6 +7,7 @@
 mod bench;
 mod front;
 mod fuzz;
+mod package;
 mod run;
 mod setup;
 mod sh;
@@ -21,6 +22,8 @@ cargo xtask setup     installs what building, testing and measuring need
 cargo xtask run       starts the app; `run record` records ten seconds of this display, or of a virtual one where there
                       is none, and prints the file
 cargo xtask test      everything that CI checks
+cargo xtask package   builds what people install into target/package, usually deb and rpm: `package [KIND...]`;
+                      `package debug` packs the programs that the tests have built
 cargo xtask bench     measures recording, its stages and export beside the peers, and the app beside the command
                       line; `bench record`, `bench stages`, `bench export` or `bench app` for one
 cargo xtask soak      an hour of recording, 24 simulated ones, five hundred kills, thousands of simulated crashes, power
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         ["run", "record"] => run::record(),
         ["bindings"] => test::write_bindings(),
         ["test"] => test::run(),
+        ["package", ref words @ ..] => package::run(words),
         ["bench"] => bench::run(&["record", "stages", "export", "app"]),
         ["bench", which @ ("record" | "stages" | "export" | "app")] => bench::run(&[which]),
         ["soak"] => soak::run(&soak::ALL),

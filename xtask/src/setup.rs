@@ -90,6 +90,21 @@ const TEST: &[Need] = &[
     script("gstreamer1.0-plugins-bad", "GStreamer's H.264", HAS_H264),
 ];
 
+/// To make packages, and to look into them.
+const PACKAGE: &[Need] =
+    &[program("binutils", "strip"), program("dpkg-dev", "dpkg-shlibdeps"), program("rpm", ELFDEPS)];
+
+/// To try packages.
+const INSTALL: &[Need] = &[
+    program("rpm", "rpm"),
+    program("appstream", "appstreamcli"),
+    program("desktop-file-utils", "desktop-file-validate"),
+    program("libglib2.0-bin", "gio"),
+];
+
+/// Says what a program needs, in rpm's words.
+pub(crate) const ELFDEPS: &str = "/usr/lib/rpm/elfdeps";
+
 /// To measure, and to cut the power.
 const LAB: &[Need] = &[
     program("xterm", "xterm"),
@@ -115,7 +130,7 @@ const HAS_CLANG: &str = "\
 
 /// `cargo xtask setup`.
 pub(crate) fn all() -> Result {
-    ensure(&[BUILD, STAGE, TEST, LAB])?;
+    ensure(&[BUILD, STAGE, TEST, PACKAGE, INSTALL, LAB])?;
     toolchain()?;
     say("everything is there: cargo xtask run");
     Ok(())
@@ -128,8 +143,13 @@ pub(crate) fn for_run() -> Result {
 
 /// What `cargo xtask test` needs.
 pub(crate) fn for_tests() -> Result {
-    ensure(&[BUILD, STAGE, TEST])?;
+    ensure(&[BUILD, STAGE, TEST, PACKAGE, INSTALL])?;
     toolchain()
+}
+
+/// What `cargo xtask package` needs, where setup knows it.
+pub(crate) fn for_packages() -> Result {
+    if cfg!(target_os = "linux") { ensure(&[BUILD, PACKAGE]) } else { Ok(()) }
 }
 
 /// What `cargo xtask bench` and `soak` need.
