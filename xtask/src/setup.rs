@@ -83,6 +83,8 @@ const TEST: &[Need] = &[
     program("xdg-desktop-portal", "/usr/libexec/xdg-desktop-portal"),
     program("xdg-desktop-portal-wlr", "/usr/libexec/xdg-desktop-portal-wlr"),
     program("xdotool", "xdotool"),
+    program("xclip", "xclip"),
+    program("libglib2.0-bin", "gio"),
     program("x11-xkb-utils", "setxkbmap"),
     program("webkit2gtk-driver", "WebKitWebDriver"),
     // With these WebKit plays what is recorded.

@@ -9,6 +9,7 @@
 pub mod camera;
 pub mod codes;
 pub mod cursor;
+pub mod desk;
 pub mod display;
 pub mod process;
 pub mod sound;

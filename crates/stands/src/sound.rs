@@ -176,7 +176,8 @@ impl Sound {
         self.folder.path()
     }
 
-    fn bus(&self) -> String {
+    /// The address of its bus.
+    pub fn bus(&self) -> String {
         format!("unix:path={}", self.folder.path().join("bus").display())
     }
 

@@ -8,6 +8,7 @@ mod sheet;
 pub use sheet::Sheet;
 
 use crate::{
+    desk::{Keys, keys},
     process::{Running, compile, is_root, output, server, text, tool, wait_for},
     sound::Sound,
 };
@@ -21,6 +22,8 @@ use std::{
 };
 
 const START_LIMIT: Duration = Duration::from_secs(15);
+/// Where it is said what answers for the portal, where that is not as it was installed.
+const PORTALS: &str = "portals";
 /// Whom sway runs as where the test runs as root, which sway refuses.
 const NOBODY: u32 = 65_534;
 
@@ -134,7 +137,10 @@ impl Wayland {
         });
         self.wait_for_name("org.freedesktop.impl.portal.desktop.wlr");
         self.wait_for_name("org.freedesktop.impl.portal.PermissionStore");
-        self.serve("/usr/libexec/xdg-desktop-portal", |_| {});
+        let portals = Some(self.file(PORTALS)).filter(|folder| folder.is_dir());
+        self.serve("/usr/libexec/xdg-desktop-portal", |command| {
+            command.envs(portals.map(|folder| ("XDG_DESKTOP_PORTAL_DIR", folder)));
+        });
         self.wait_for_name("org.freedesktop.portal.Desktop");
         let question = ["org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.portal.ScreenCast"];
         wait_for("the portal", START_LIMIT, || {
@@ -143,6 +149,23 @@ impl Wayland {
             ask.arg("/org/freedesktop/portal/desktop").args(question).arg("string:version");
             output(&mut ask).status.success().then_some(())
         });
+    }
+
+    /// Lets the portal give out keys, which this desktop by itself does not.
+    pub fn give_keys(&mut self) -> Keys {
+        self.end_portal();
+        let keys = Keys::start(&self.sound.bus());
+        let folder = self.file(PORTALS);
+        fs::create_dir_all(&folder).expect("there is room for a folder");
+        let known = "/usr/share/xdg-desktop-portal/portals/wlr.portal";
+        fs::copy(known, folder.join("wlr.portal")).expect("the portal is installed");
+        let ours = format!(
+            "[portal]\nDBusName={}\nInterfaces=org.freedesktop.impl.portal.GlobalShortcuts;\nUseIn=sway;\n",
+            keys::NAME
+        );
+        fs::write(folder.join("stand.portal"), ours).expect("there is room for a file");
+        self.start_portal();
+        keys
     }
 
     /// The portal runs a program that prints the output to share, or nothing.
