@@ -6,7 +6,7 @@ use engine::command::{
 };
 use model::{
     Annotation, Color, Corner, Drawing, Hash, Init, InputEvent, InputSample, InputState, Inset, Layout, Mode,
-    Piece, Point, PointerShape, SessionState, Shape, Size, Timestamp, Tool,
+    Piece, Point, PointerShape, RecordingId, SessionState, Shape, Size, Timestamp, Tool,
 };
 use spool_fuzz::{input::put_block, library, tracks};
 use std::{error::Error, fs, path::PathBuf, sync::Arc};
@@ -209,6 +209,14 @@ fn lines() -> Result {
             },
         ),
         ("event", Message::Event(Event::Progress { output: "/tmp/out.mp4".into(), share: 0.1 })),
+        (
+            "recovered",
+            Message::Event(Event::Recovered {
+                recording: RecordingId(library::id().0),
+                title: "Talk".into(),
+                lost_ms: 250,
+            }),
+        ),
     ];
     for (name, message) in replies {
         save("request", name, &serde_json::to_vec(&message)?)?;

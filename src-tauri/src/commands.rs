@@ -1,13 +1,14 @@
 //! What pages may ask of the app. Each is one question to the engine or to the system.
 
 use crate::{
-    deeds::{self, shell_problem},
+    deeds::shell_problem,
     events,
     exports::Exports,
     hotkeys::{Hotkey, Hotkeys},
     link::Link,
     platform::{self, Session},
     windows,
+    words::Language,
 };
 use engine::{
     Problem,
@@ -36,6 +37,8 @@ pub(crate) struct About {
     session: Session,
     /// What works while other programs have the keyboard.
     hotkeys: Vec<Hotkey>,
+    /// Whether the small window is left out of what is recorded.
+    hides_controller: bool,
 }
 
 /// The system's clipboard, kept open: on some systems what was copied is gone with whoever copied it.
@@ -53,7 +56,6 @@ pub(crate) async fn ask(
         let message = "pages hear what happens by the event `engine`".to_owned();
         return Err(Problem { code: "invalid".to_owned(), message });
     }
-    let is_setting = matches!(command, Command::Set { .. });
     let wanted = match &command {
         Command::Export(plan) => exports.begin(&plan.output),
         _ => Arc::default(),
@@ -63,21 +65,22 @@ pub(crate) async fn ask(
         events::hear(&hearing, &event);
         if wanted.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let reply = link.ask(command, hear).await?;
-    if is_setting {
-        deeds::apply_settings(&app);
-    }
-    Ok(reply)
+    link.ask(command, hear).await
 }
 
 #[tauri::command]
-pub(crate) async fn about(link: State<'_, Link>, hotkeys: State<'_, Hotkeys>) -> Result<About, Problem> {
+pub(crate) async fn about(
+    link: State<'_, Link>,
+    hotkeys: State<'_, Hotkeys>,
+    language: State<'_, Language>,
+) -> Result<About, Problem> {
     Ok(About {
         version: env!("CARGO_PKG_VERSION"),
         data: link.data().to_owned(),
         system: std::env::consts::OS,
         session: platform::session(),
-        hotkeys: hotkeys.all(),
+        hotkeys: hotkeys.all(language.words()),
+        hides_controller: platform::HIDES_WINDOWS,
     })
 }
 

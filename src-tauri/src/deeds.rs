@@ -1,6 +1,9 @@
 //! What people do without a window: by hotkey and tray. Each is a few questions to the engine.
 
-use crate::{events, events::Latest, hotkeys, link::Link, notices, windows, windows::View};
+use crate::{
+    events, events::Latest, hotkeys, link::Link, notices, platform, tray, windows, windows::View,
+    words::Language,
+};
 use engine::{
     Problem,
     command::{Activity, Command, Reply, SessionPlan, Setting},
@@ -8,7 +11,6 @@ use engine::{
 use serde::Serialize;
 use std::ops::ControlFlow;
 use tauri::{AppHandle, Manager};
-use tauri_plugin_autostart::ManagerExt;
 
 /// What a key can be bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -103,38 +105,38 @@ pub(crate) fn quit(app: &AppHandle) {
     });
 }
 
-/// Takes over the settings that are the app's own: when it is connected, and when one was changed.
+/// Takes over the settings that are the app's own: when it is connected, and when one was changed, by whomever.
 pub(crate) fn apply_settings(app: &AppHandle) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
         match settings(&app, &app.state::<Link>()).await {
             Ok(settings) => {
                 app.state::<windows::Manners>().learn(&settings);
-                start_with_desktop(&app, &settings);
+                if app.state::<Language>().learn(&settings) {
+                    tray::show(&app, app.state::<Latest>().activity());
+                }
+                if let Some(wanted) = switch(&settings, "autostart")
+                    && let Err(error) = platform::start_with_desktop(&app, wanted)
+                {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "cannot change whether the app starts with the desktop");
+                }
                 hotkeys::apply(&app, &settings).await;
+                events::tell_about(&app);
             }
             Err(problem) => tracing::warn!(%problem, "settings are as they were"),
         }
     });
 }
 
-fn start_with_desktop(app: &AppHandle, settings: &[Setting]) {
-    let Some(wanted) = switch(settings, "autostart") else { return };
-    let autostart = app.autolaunch();
-    let done = match (wanted, autostart.is_enabled()) {
-        (true, Ok(false)) => autostart.enable(),
-        (false, Ok(true)) => autostart.disable(),
-        (_, Ok(_)) => Ok(()),
-        (_, Err(error)) => Err(error),
-    };
-    if let Err(error) = done {
-        tracing::warn!(%error, "cannot change whether the app starts with the desktop");
-    }
-}
-
 /// Whether a setting is on, where there is such a setting.
 pub(crate) fn switch(settings: &[Setting], key: &str) -> Option<bool> {
-    settings.iter().find(|setting| setting.key == key).map(|setting| setting.value == "on")
+    chosen(settings, key).map(|value| value == "on")
+}
+
+/// A setting's value, where there is such a setting.
+pub(crate) fn chosen<'a>(settings: &'a [Setting], key: &str) -> Option<&'a str> {
+    settings.iter().find(|setting| setting.key == key).map(|setting| setting.value.as_str())
 }
 
 /// Something that the app itself could not do.

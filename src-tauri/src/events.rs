@@ -42,19 +42,26 @@ enum Connection {
     Lost,
 }
 
-/// What the engine said last about what it is doing.
+/// What the engine said last.
 #[derive(Debug, Default)]
-pub(crate) struct Latest(Mutex<Activity>);
+pub(crate) struct Latest(Mutex<Said>);
+
+/// What it is doing, and which settings it has, by their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Said {
+    activity: Activity,
+    settings: u64,
+}
 
 impl Latest {
-    /// As far as is known.
+    /// What it is doing, as far as is known.
     pub(crate) fn activity(&self) -> Activity {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).activity
     }
 
-    /// Whether it was something else before.
-    fn change(&self, activity: Activity) -> bool {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), activity) != activity
+    /// What was said before.
+    fn replace(&self, said: Said) -> Said {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), said)
     }
 }
 
@@ -84,7 +91,7 @@ fn keep_listening(app: &AppHandle) {
         tracing::warn!(why, "the engine is gone");
         link.forget();
         // Whatever it was doing, it no longer does.
-        follow(app, Activity::Idle);
+        follow(app, Said::default());
         tell(app, Connection::Lost, Some(why));
         thread::sleep(patience);
         patience = (patience * 2).min(PATIENCE_MAX);
@@ -111,7 +118,7 @@ fn pass_on(app: &AppHandle, mut messages: Messages) -> String {
 /// Something happened: pages, the tray and people who look elsewhere hear of it.
 pub(crate) fn hear(app: &AppHandle, event: &Event) {
     if let Event::Changed(snapshot) = event {
-        follow(app, snapshot.activity);
+        follow(app, Said { activity: snapshot.activity, settings: snapshot.settings });
     }
     notices::consider(app, event);
     if let Err(error) = app.emit("engine", event) {
@@ -119,9 +126,21 @@ pub(crate) fn hear(app: &AppHandle, event: &Event) {
     }
 }
 
-fn follow(app: &AppHandle, activity: Activity) {
-    if app.state::<Latest>().change(activity) {
-        tray::show(app, activity);
+fn follow(app: &AppHandle, said: Said) {
+    let before = app.state::<Latest>().replace(said);
+    if before.activity != said.activity {
+        tray::show(app, said.activity);
+    }
+    // An engine that has just begun counts from nothing, and its settings are read when it is found.
+    if before.settings != said.settings && said.settings != 0 {
+        deeds::apply_settings(app);
+    }
+}
+
+/// What the app says of itself is something else now: pages ask again.
+pub(crate) fn tell_about(app: &AppHandle) {
+    if let Err(error) = app.emit("about", ()) {
+        tracing::warn!(%error, "a page did not hear of the app");
     }
 }
 

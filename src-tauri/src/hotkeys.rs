@@ -3,7 +3,9 @@
 
 use crate::{
     deeds::{self, Deed},
+    events,
     platform::{self, Binding, Session},
+    words::{self, Words, fill},
 };
 use engine::command::Setting;
 use serde::Serialize;
@@ -38,15 +40,65 @@ pub(crate) enum HotkeyState {
     Unavailable,
 }
 
+/// Why a key does not work, if it does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Trouble {
+    None,
+    Taken,
+    /// In the system's words.
+    Refused(String),
+    /// This desktop gives none, or has not said yet.
+    Ungiven,
+}
+
+/// A key as it is now.
+#[derive(Debug)]
+struct Key {
+    known: &'static Known,
+    keys: String,
+    trouble: Trouble,
+}
+
+impl Key {
+    fn shown(&self, words: &Words) -> Hotkey {
+        let say = &words.hotkeys;
+        let [first, second] = self.known.by_hand;
+        let command = match second {
+            "" => first.to_owned(),
+            second => fill(&say.and, &[("first", first), ("second", second)]),
+        };
+        let advise = |text: &str, why: &str| fill(text, &[("command", &command), ("why", why)]);
+        let (state, advice) = match &self.trouble {
+            Trouble::None => (HotkeyState::Active, String::new()),
+            Trouble::Taken => (HotkeyState::Taken, advise(&say.taken, "")),
+            Trouble::Refused(why) => (HotkeyState::Unavailable, advise(&say.refused, why)),
+            Trouble::Ungiven => (HotkeyState::Unavailable, advise(&say.none, "")),
+        };
+        Hotkey { action: self.known.deed, keys: self.keys.clone(), state, advice }
+    }
+}
+
 /// A deed that a key can be bound to.
+#[derive(Debug)]
 struct Known {
     deed: Deed,
     id: &'static str,
     setting: &'static str,
     default: &'static str,
-    description: &'static str,
-    /// What does the same and can be bound by hand.
-    by_hand: &'static str,
+    /// What do the same and can be bound by hand, one or two.
+    by_hand: [&'static str; 2],
+}
+
+impl Known {
+    fn description(&self, words: &'static Words) -> &'static str {
+        let actions = &words.hotkeys.actions;
+        match self.deed {
+            Deed::Record => &actions.record,
+            Deed::Pause => &actions.pause,
+            Deed::Annotate => &actions.annotate,
+            Deed::Mark => &actions.mark,
+        }
+    }
 }
 
 static KNOWN: [Known; 4] = [
@@ -55,52 +107,48 @@ static KNOWN: [Known; 4] = [
         id: "record",
         setting: "hotkey-record",
         default: "Ctrl+Shift+R",
-        description: "Start or stop recording",
-        by_hand: "spool record and spool stop",
+        by_hand: ["spool record", "spool stop"],
     },
     Known {
         deed: Deed::Pause,
         id: "pause",
         setting: "hotkey-pause",
         default: "Ctrl+Shift+P",
-        description: "Pause or resume the recording",
-        by_hand: "spool pause and spool resume",
+        by_hand: ["spool pause", "spool resume"],
     },
     Known {
         deed: Deed::Annotate,
         id: "annotate",
         setting: "hotkey-annotate",
         default: "Ctrl+Shift+A",
-        description: "Draw on the recording",
-        by_hand: "spool annotate",
+        by_hand: ["spool annotate", ""],
     },
     Known {
         deed: Deed::Mark,
         id: "mark",
         setting: "hotkey-mark",
         default: "Ctrl+Shift+M",
-        description: "Mark this instant of the recording",
-        by_hand: "spool mark",
+        by_hand: ["spool mark", ""],
     },
 ];
 
 /// All keys, as they are now.
 #[derive(Debug, Default)]
 pub(crate) struct Hotkeys {
-    keys: Mutex<Vec<Hotkey>>,
+    keys: Mutex<Vec<Key>>,
     /// What was last asked for; applying the same again would let go of keys for nothing.
     wanted: tokio::sync::Mutex<Vec<String>>,
-    /// Desktops are asked once: they remember, and have settings of their own.
+    /// Desktops are asked once, while they listen: they remember, and have settings of their own.
     is_asked: AtomicBool,
 }
 
 impl Hotkeys {
     /// As pages show them.
-    pub(crate) fn all(&self) -> Vec<Hotkey> {
-        self.lock().clone()
+    pub(crate) fn all(&self, words: &Words) -> Vec<Hotkey> {
+        self.lock().iter().map(|key| key.shown(words)).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Hotkey>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Key>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,7 +176,7 @@ pub(crate) async fn apply(app: &AppHandle, settings: &[Setting]) {
         }
         Session::Wayland if hotkeys.is_asked.swap(true, Ordering::Relaxed) => {}
         Session::Wayland => {
-            *hotkeys.lock() = wishes.iter().map(|(known, keys)| unavailable(known, keys)).collect();
+            *hotkeys.lock() = ungiven(&wishes);
             tauri::async_runtime::spawn(ask_desktop(app.clone(), wishes));
         }
     }
@@ -136,7 +184,7 @@ pub(crate) async fn apply(app: &AppHandle, settings: &[Setting]) {
 
 type Wishes = Vec<(&'static Known, String)>;
 
-fn take(app: &AppHandle, wishes: Wishes) -> Vec<Hotkey> {
+fn take(app: &AppHandle, wishes: Wishes) -> Vec<Key> {
     let shortcuts = app.global_shortcut();
     if let Err(error) = shortcuts.unregister_all() {
         tracing::warn!(%error, "keys could not be let go of");
@@ -147,64 +195,65 @@ fn take(app: &AppHandle, wishes: Wishes) -> Vec<Hotkey> {
                 deeds::perform(app, known.deed);
             }
         });
-        let (state, advice) = match taken {
-            Ok(()) => (HotkeyState::Active, String::new()),
-            Err(error) => refused(known, &error),
-        };
-        Hotkey { action: known.deed, keys, state, advice }
+        let trouble = taken.err().map_or(Trouble::None, |error| refused(&error));
+        Key { known, keys, trouble }
     };
     wishes.into_iter().map(take).collect()
 }
 
-fn refused(known: &Known, error: &tauri_plugin_global_shortcut::Error) -> (HotkeyState, String) {
+fn refused(error: &tauri_plugin_global_shortcut::Error) -> Trouble {
     let why = error.to_string();
     tracing::warn!(why, "a key cannot be had");
     // The plugin gives errors of the library below it as text alone.
-    if why.starts_with("HotKey already registered") {
-        let advice =
-            format!("Another program has these keys: choose others, or bind {} by hand.", known.by_hand);
-        (HotkeyState::Taken, advice)
-    } else {
-        (HotkeyState::Unavailable, format!("{why}. Choose other keys, or bind {} by hand.", known.by_hand))
-    }
+    if why.starts_with("HotKey already registered") { Trouble::Taken } else { Trouble::Refused(why) }
 }
 
-fn unavailable(known: &Known, keys: &str) -> Hotkey {
-    let advice =
-        format!("This desktop gives no keys to programs: bind {} in its own settings.", known.by_hand);
-    Hotkey { action: known.deed, keys: keys.to_owned(), state: HotkeyState::Unavailable, advice }
+fn ungiven(wishes: &Wishes) -> Vec<Key> {
+    let key = |(known, keys): &(&'static Known, String)| Key {
+        known,
+        keys: keys.clone(),
+        trouble: Trouble::Ungiven,
+    };
+    wishes.iter().map(key).collect()
 }
 
+/// Asks, and listens for as long as the desktop gives keys. After that it may be asked again.
 async fn ask_desktop(app: AppHandle, wishes: Wishes) {
-    let wanted: Vec<Binding> = wishes
-        .into_iter()
-        .map(|(known, keys)| Binding { id: known.id, description: known.description, keys })
-        .collect();
-    let known = |id: &str| KNOWN.iter().find(|known| known.id == id);
+    let words = words::words(&app);
+    let wish = |(known, keys): &(&'static Known, String)| Binding {
+        id: known.id,
+        description: known.description(words),
+        keys: keys.clone(),
+    };
+    let wanted: Vec<Binding> = wishes.iter().map(wish).collect();
     let hotkeys = app.state::<Hotkeys>();
     let bound = |bindings: Vec<Binding>| {
-        for binding in bindings {
-            let deed = known(binding.id).map(|known| known.deed);
-            if let Some(hotkey) = hotkeys.lock().iter_mut().find(|hotkey| Some(hotkey.action) == deed) {
-                hotkey.keys = binding.keys;
-                hotkey.state = HotkeyState::Active;
-                hotkey.advice = String::new();
+        for key in hotkeys.lock().iter_mut() {
+            if let Some(binding) = bindings.iter().find(|binding| binding.id == key.known.id) {
+                key.keys.clone_from(&binding.keys);
+                key.trouble = Trouble::None;
             }
         }
+        events::tell_about(&app);
     };
     let pressed = |id: &str| {
-        if let Some(known) = known(id) {
+        if let Some(known) = KNOWN.iter().find(|known| known.id == id) {
             deeds::perform(&app, known.deed);
         }
     };
-    if let Err(error) = platform::bind_keys(&wanted, bound, pressed).await {
-        tracing::info!(error = format!("{error:#}"), "the desktop gives no keys");
+    match platform::bind_keys(&wanted, bound, pressed).await {
+        Ok(()) => tracing::info!("the desktop gives no keys any more"),
+        Err(error) => tracing::info!(error = format!("{error:#}"), "the desktop gives no keys"),
     }
+    *hotkeys.lock() = ungiven(&wishes);
+    hotkeys.is_asked.store(false, Ordering::Relaxed);
+    events::tell_about(&app);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::Language;
 
     #[test]
     fn every_key_is_one_and_no_two_are_the_same() {
@@ -218,7 +267,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_had_says_what_to_do() {
-        let hotkey = unavailable(&KNOWN[0], "Ctrl+Shift+R");
-        assert!(hotkey.advice.contains("spool record"), "{hotkey:?}");
+        let language = Language::default();
+        for (key, command) in ungiven(&vec![(&KNOWN[0], "Ctrl+Shift+R".into()), (&KNOWN[3], "F9".into())])
+            .iter()
+            .zip(["spool record", "spool mark"])
+        {
+            let hotkey = key.shown(language.words());
+            assert!(hotkey.advice.contains(command), "{hotkey:?}");
+        }
     }
 }

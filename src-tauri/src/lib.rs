@@ -18,13 +18,13 @@ mod protocol;
 mod start;
 mod tray;
 mod windows;
+mod words;
 
-use crate::{link::Link, start::Start, windows::View};
+use crate::{link::Link, start::Start};
 use anyhow::{Context, Result};
 use engine::connect::{Address, data_folder, engine_program};
 use std::env;
 use tauri::{App, AppHandle, RunEvent};
-use tauri_plugin_autostart::MacosLauncher;
 use tauri_plugin_deep_link::DeepLinkExt;
 use tracing_subscriber::EnvFilter;
 
@@ -52,11 +52,12 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
 }
 
 fn builder() -> tauri::Builder<tauri::Wry> {
-    tauri::Builder::default()
+    platform::equip(tauri::Builder::default())
         // The first plugin, since the others should not even begin in a second instance.
-        .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| start::again(app, &arguments)))
+        .plugin(tauri_plugin_single_instance::init(|app, arguments, folder| {
+            start::again(app, &arguments, &folder);
+        }))
         .plugin(tauri_plugin_deep_link::init())
-        .plugin(tauri_plugin_autostart::init(MacosLauncher::LaunchAgent, Some(vec![start::HIDDEN])))
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
@@ -80,6 +81,8 @@ fn builder() -> tauri::Builder<tauri::Wry> {
         .manage(hotkeys::Hotkeys::default())
         .manage(windows::Manners::default())
         .manage(commands::Clipboard::default())
+        .manage(notices::Told::default())
+        .manage(words::Language::default())
 }
 
 fn set_up(app: &mut App, start: &Start) -> Result<()> {
@@ -89,11 +92,9 @@ fn set_up(app: &mut App, start: &Start) -> Result<()> {
     let opener = app.clone();
     app.deep_link().on_open_url(move |event| {
         for url in event.urls() {
-            windows::open(&opener, View::from_link(url.as_str()));
+            windows::open_link(&opener, url.as_str());
         }
     });
-    if let Some(view) = start.view() {
-        windows::open(app, view);
-    }
+    start.show(app);
     events::listen(app).context("cannot start a thread")
 }

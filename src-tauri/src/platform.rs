@@ -1,4 +1,5 @@
-//! What differs between systems: what draws windows, and who gives out keys where programs may not take them.
+//! What differs between systems: what draws windows, who gives out keys where programs may not take them, and how a
+//! program starts with its desktop.
 
 #[cfg(target_os = "linux")]
 #[path = "platform/linux.rs"]
@@ -7,7 +8,7 @@ mod system;
 #[path = "platform/other.rs"]
 mod system;
 
-pub(crate) use system::{bind_keys, end_page_helpers, session};
+pub(crate) use system::{HIDES_WINDOWS, bind_keys, end_page_helpers, equip, session, start_with_desktop};
 
 use serde::Serialize;
 

@@ -3,6 +3,7 @@
 use crate::{
     deeds::{self, Deed},
     windows::{self, View},
+    words::{self, Words},
 };
 use engine::command::Activity;
 use tauri::{
@@ -20,89 +21,94 @@ struct Tray {
     icon: TrayIcon<Wry>,
     record: MenuItem<Wry>,
     pause: MenuItem<Wry>,
+    open: MenuItem<Wry>,
     quit: MenuItem<Wry>,
 }
 
-/// What the tray says while the engine does this.
-struct Words {
-    tooltip: &'static str,
-    record: &'static str,
+/// What the tray shows while the engine does this.
+struct Face<'a> {
+    tooltip: &'a str,
+    record: &'a str,
     can_record: bool,
-    pause: &'static str,
+    pause: &'a str,
     can_pause: bool,
-    quit: &'static str,
+    quit: &'a str,
     icon: Image<'static>,
 }
 
-impl Words {
-    fn of(activity: Activity) -> Self {
+impl<'a> Face<'a> {
+    fn of(activity: Activity, words: &'a Words) -> Self {
+        let say = &words.tray;
         let idle = Self {
-            tooltip: "Spool",
-            record: "Start recording",
+            tooltip: &say.idle,
+            record: &say.start,
             can_record: true,
-            pause: "Pause",
+            pause: &say.pause,
             can_pause: false,
-            quit: "Quit",
+            quit: &say.quit,
             icon: IDLE_ICON,
         };
         let running = Self {
-            tooltip: "Spool is recording",
-            record: "Stop recording",
+            tooltip: &say.recording,
+            record: &say.stop,
             can_record: true,
-            pause: "Pause",
+            pause: &say.pause,
             can_pause: true,
-            quit: "Stop recording and quit",
+            quit: &say.stop_and_quit,
             icon: RECORDING_ICON,
         };
         match activity {
             Activity::Idle | Activity::Rehearsing => idle,
             Activity::Recording => running,
             Activity::Paused => {
-                Self { tooltip: "Spool is paused", pause: "Resume", icon: PAUSED_ICON, ..running }
+                Self { tooltip: &say.paused, pause: &say.resume, icon: PAUSED_ICON, ..running }
             }
             Activity::Stopping => {
-                Self { tooltip: "Spool is saving", can_record: false, can_pause: false, ..running }
+                Self { tooltip: &say.saving, can_record: false, can_pause: false, ..running }
             }
         }
     }
 }
 
 pub(crate) fn create(app: &AppHandle) -> tauri::Result<()> {
-    let words = Words::of(Activity::Idle);
+    let words = words::words(app);
+    let face = Face::of(Activity::Idle, words);
     let item = |id: &str, text: &str, enabled| MenuItem::with_id(app, id, text, enabled, None::<&str>);
-    let record = item("record", words.record, words.can_record)?;
-    let pause = item("pause", words.pause, words.can_pause)?;
-    let show = item("show", "Open Spool", true)?;
-    let quit = item("quit", words.quit, true)?;
+    let record = item("record", face.record, face.can_record)?;
+    let pause = item("pause", face.pause, face.can_pause)?;
+    let open = item("open", &words.tray.open, true)?;
+    let quit = item("quit", face.quit, true)?;
     let (upper, lower) = (PredefinedMenuItem::separator(app)?, PredefinedMenuItem::separator(app)?);
     let icon = TrayIconBuilder::with_id("spool")
-        .icon(words.icon)
-        .tooltip(words.tooltip)
-        .menu(&Menu::with_items(app, &[&record, &pause, &upper, &show, &lower, &quit])?)
+        .icon(face.icon)
+        .tooltip(face.tooltip)
+        .menu(&Menu::with_items(app, &[&record, &pause, &upper, &open, &lower, &quit])?)
         .on_menu_event(|app, event| match event.id.as_ref() {
             "record" => deeds::perform(app, Deed::Record),
             "pause" => deeds::perform(app, Deed::Pause),
-            "show" => windows::open(app, View::Last),
+            "open" => windows::open(app, View::Last),
             "quit" => deeds::quit(app),
             other => tracing::error!(other, "the tray has no such item"),
         })
         .build(app)?;
-    app.manage(Tray { icon, record, pause, quit });
+    app.manage(Tray { icon, record, pause, open, quit });
     Ok(())
 }
 
-/// Says what the engine does now.
+/// Says what the engine does now, in the language that is spoken now.
 pub(crate) fn show(app: &AppHandle, activity: Activity) {
-    let words = Words::of(activity);
+    let words = words::words(app);
+    let face = Face::of(activity, words);
     let tray = app.state::<Tray>();
     let shown = || -> tauri::Result<()> {
-        tray.record.set_text(words.record)?;
-        tray.record.set_enabled(words.can_record)?;
-        tray.pause.set_text(words.pause)?;
-        tray.pause.set_enabled(words.can_pause)?;
-        tray.quit.set_text(words.quit)?;
-        tray.icon.set_tooltip(Some(words.tooltip))?;
-        tray.icon.set_icon(Some(words.icon.clone()))
+        tray.record.set_text(face.record)?;
+        tray.record.set_enabled(face.can_record)?;
+        tray.pause.set_text(face.pause)?;
+        tray.pause.set_enabled(face.can_pause)?;
+        tray.open.set_text(&words.tray.open)?;
+        tray.quit.set_text(face.quit)?;
+        tray.icon.set_tooltip(Some(face.tooltip))?;
+        tray.icon.set_icon(Some(face.icon.clone()))
     };
     if let Err(error) = shown() {
         tracing::warn!(%error, "the tray says what was");

@@ -1,11 +1,15 @@
 //! Windows: the main one, and the small one that floats while something is recorded. A window that is closed is gone,
 //! with its processes: a recording that nobody looks at should cost nothing.
 
-use crate::{deeds, events::Latest, platform};
+use crate::{deeds, events::Latest, notices, platform, words};
 use engine::command::{Activity, Setting};
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 use tauri::{
     AppHandle, Manager, Url, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent, Wry, plugin::TauriPlugin,
@@ -18,6 +22,15 @@ const CONTROLLER: &str = "controller";
 const SIZE: (f64, f64) = (1180.0, 760.0);
 const SIZE_MIN: (f64, f64) = (720.0, 520.0);
 const CONTROLLER_SIZE: (f64, f64) = (320.0, 56.0);
+/// Beside and below it; panels lie there.
+const CONTROLLER_MARGIN: (f64, f64) = (24.0, 72.0);
+
+/// Between a window's end and that of its helpers.
+const CALM: Duration = Duration::from_secs(3);
+
+/// For one who sees the page already.
+const TOGGLE_DRAWING: &str =
+    "location.hash = location.hash === '#/record/draw' ? '#/record' : '#/record/draw'";
 
 /// What the main window shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,16 +50,17 @@ pub(crate) enum View {
 }
 
 impl View {
-    /// From `spool://record` and so on; what is not known shows the window as it is. Links come from anywhere, so none
-    /// does more than show.
-    pub(crate) fn from_link(link: &str) -> Self {
-        let path = link.trim_start_matches("spool:").trim_matches('/');
+    /// From `spool://record` and so on; none for what is not known. Links come from anywhere, so none does more than
+    /// show.
+    fn from_link(link: &str) -> Option<Self> {
+        let path = link.strip_prefix("spool:")?.trim_matches('/');
         match path.split_once('/') {
-            None if path == "record" => Self::Record,
-            None if path == "library" => Self::Library,
-            None if path == "settings" => Self::Settings,
-            Some(("recording", id)) if is_id(id) => Self::Recording(id.to_owned()),
-            _ => Self::Last,
+            None if path.is_empty() => Some(Self::Last),
+            None if path == "record" => Some(Self::Record),
+            None if path == "library" => Some(Self::Library),
+            None if path == "settings" => Some(Self::Settings),
+            Some(("recording", id)) if is_id(id) => Some(Self::Recording(id.to_owned())),
+            _ => None,
         }
     }
 
@@ -103,6 +117,16 @@ fn remembered() -> StateFlags {
     StateFlags::all() - StateFlags::VISIBLE - StateFlags::DECORATIONS
 }
 
+/// Shows what a link names. One that names nothing is refused in words, and the window shown as it is, since people
+/// who follow a link wait for something to happen.
+pub(crate) fn open_link(app: &AppHandle, link: &str) {
+    let view = View::from_link(link);
+    if view.is_none() {
+        notices::refused_link(app);
+    }
+    open(app, view.unwrap_or(View::Last));
+}
+
 /// Shows the main window, a new one if need be. Windows are made by the main thread, which must not wait for itself:
 /// so whoever waits for them is another.
 pub(crate) fn open(app: &AppHandle, view: View) {
@@ -119,9 +143,14 @@ fn try_open(app: &AppHandle, view: &View) -> tauri::Result<()> {
     let _making = manners.making.lock().unwrap_or_else(PoisonError::into_inner);
     let place = view.place();
     if let Some(window) = app.get_webview_window(MAIN) {
+        // Whether it has the keyboard cannot be asked: while a hotkey is held, nobody has it.
+        let is_seen = window.is_visible()? && !window.is_minimized()?;
         window.show()?;
         window.unminimize()?;
         window.set_focus()?;
+        if *view == View::Draw && is_seen {
+            return window.eval(TOGGLE_DRAWING);
+        }
         // Words of ours and ids, which hold nothing that could end the text.
         return place.map_or(Ok(()), |place| window.eval(format!("location.hash = '{place}'")));
     }
@@ -146,10 +175,16 @@ pub(crate) fn show_controller(app: &AppHandle, visible: bool) -> tauri::Result<(
         Some(window) if visible => window.show(),
         Some(window) => window.destroy(),
         None if visible => {
+            let (x, y) = controller_place(app)?;
             WebviewWindowBuilder::new(app, CONTROLLER, WebviewUrl::App("controller.html".into()))
-                .title("Spool controller")
+                .title(&words::words(app).controller)
                 .inner_size(CONTROLLER_SIZE.0, CONTROLLER_SIZE.1)
-                .resizable(false)
+                // Where it was last time goes before this.
+                .position(x, y)
+                // Not by its own word: GTK gives windows that cannot be resized a size of its own.
+                .min_inner_size(CONTROLLER_SIZE.0, CONTROLLER_SIZE.1)
+                .max_inner_size(CONTROLLER_SIZE.0, CONTROLLER_SIZE.1)
+                .maximizable(false)
                 .decorations(false)
                 .always_on_top(true)
                 .skip_taskbar(true)
@@ -162,6 +197,16 @@ pub(crate) fn show_controller(app: &AppHandle, visible: bool) -> tauri::Result<(
         }
         None => Ok(()),
     }
+}
+
+/// In the lower right corner of the main screen. Logical pixels.
+fn controller_place(app: &AppHandle) -> tauri::Result<(f64, f64)> {
+    let Some(screen) = app.primary_monitor()? else { return Ok((0.0, 0.0)) };
+    let scale = screen.scale_factor();
+    let place = screen.position().to_logical::<f64>(scale);
+    let size = screen.size().to_logical::<f64>(scale);
+    let x = place.x + size.width - CONTROLLER_SIZE.0 - CONTROLLER_MARGIN.0;
+    Ok((x, place.y + size.height - CONTROLLER_SIZE.1 - CONTROLLER_MARGIN.1))
 }
 
 /// Pages of our own only, also while they are developed.
@@ -180,17 +225,16 @@ pub(crate) fn hear(window: &Window, event: &WindowEvent) {
     }
     let app = window.app_handle().clone();
     tauri::async_runtime::spawn_blocking(move || rest(&app));
-    if window.label() != MAIN {
-        return;
-    }
     // Now, and not only at the end: that may be a kill.
     if let Err(error) = window.app_handle().save_window_state(remembered()) {
         tracing::warn!(%error, "where the window was is not remembered");
     }
 }
 
-/// Frees what only pages need, if no window has one.
+/// Frees what only pages need, if no window has one after a while.
 fn rest(app: &AppHandle) {
+    // A web view that is told of a helper's end while it still greets it ends the whole app.
+    thread::sleep(CALM);
     let manners = app.state::<Manners>();
     let _making = manners.making.lock().unwrap_or_else(PoisonError::into_inner);
     if app.webview_windows().is_empty()
@@ -219,14 +263,24 @@ mod tests {
     #[test]
     fn links_only_show() {
         let view = View::from_link;
-        assert_eq!(view("spool://record"), View::Record);
-        assert_eq!(view("spool://library/"), View::Library);
-        assert_eq!(view("spool:settings"), View::Settings);
-        assert_eq!(view("spool://recording/0192-abcd"), View::Recording("0192-abcd".into()));
-        for nonsense in
-            ["spool://recording/../..", "spool://recording/", "spool://stop", "spool://", "", "x://record"]
-        {
-            assert_eq!(view(nonsense), View::Last, "{nonsense}");
+        assert_eq!(view("spool://record"), Some(View::Record));
+        assert_eq!(view("spool://library/"), Some(View::Library));
+        assert_eq!(view("spool:settings"), Some(View::Settings));
+        assert_eq!(view("spool://"), Some(View::Last));
+        assert_eq!(view("spool://recording/0192-abcd"), Some(View::Recording("0192-abcd".into())));
+        for hostile in [
+            "spool://recording/../..",
+            "spool://recording/",
+            "spool://recording/a/b",
+            "spool://recording/';alert(1);'",
+            "spool://stop",
+            "spool://record?now=1",
+            "spool://record#/settings",
+            "spool:spool:record",
+            "",
+            "x://record",
+        ] {
+            assert_eq!(view(hostile), None, "{hostile}");
         }
     }
 

@@ -19,7 +19,11 @@ session: Session,
 /**
  * What works while other programs have the keyboard.
  */
-hotkeys: Array<Hotkey>, };
+hotkeys: Array<Hotkey>, 
+/**
+ * Whether the small window is left out of what is recorded.
+ */
+hides_controller: boolean, };
 
 /**
  * What the engine is doing.
@@ -440,7 +444,19 @@ track: string | null,
 /**
  * For people.
  */
-message: string, } } | { "finished": Summary } | { "progress": { 
+message: string, } } | { "finished": Summary } | { "recovered": { 
+/**
+ * The recording that it belongs to.
+ */
+recording: RecordingId, 
+/**
+ * Its title.
+ */
+title: string, 
+/**
+ * At most this much is missing at its end.
+ */
+lost_ms: number, } } | { "progress": { 
 /**
  * The file that is being made.
  */
@@ -1125,7 +1141,15 @@ disk_free: number,
 /**
  * What people should know now.
  */
-notices: Array<string>, };
+notices: Array<string>, 
+/**
+ * Another number than before: the library's list has changed, by whomever.
+ */
+library: number, 
+/**
+ * Another number than before: settings have changed, by whomever.
+ */
+settings: number, };
 
 /**
  * How a source of sound kept time.

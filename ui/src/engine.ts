@@ -42,6 +42,11 @@ export function listenState(on: (state: EngineState) => void): Promise<UnlistenF
   return hear<EngineState>("engine-state", ({ payload }) => on(payload));
 }
 
+/** Hears that what the shell says of itself has changed. */
+export function listenAbout(on: () => void): Promise<UnlistenFn> {
+  return hear("about", on);
+}
+
 /** The address of bytes that the engine gives: `blobUrl("still", id)`. Query values that are not given are left out. */
 export function blobUrl(path: (string | number)[], query: Record<string, string | number> = {}): string {
   const steps = path.map((step) => encodeURIComponent(step)).join("/");

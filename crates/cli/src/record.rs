@@ -52,6 +52,9 @@ fn follow(client: Client, plan: SessionPlan, interrupted: &Receiver<()>, screen:
                     }
                     Message::Event(Event::Changed(snapshot)) if begun => screen.status(&snapshot)?,
                     Message::Event(Event::Notice { code, message, .. }) => screen.notice(&code, &message)?,
+                    Message::Event(Event::Recovered { title, lost_ms, .. }) => {
+                        screen.notice("recovered", &words::recovered(&title, lost_ms))?;
+                    }
                     Message::Event(Event::Alarm { alarm, raised }) => screen.alarm(&alarm, raised)?,
                     Message::Error { problem, .. } => return Err(problem.into()),
                     Message::Event(Event::Progress { .. } | Event::Changed(_)) | Message::Reply { .. } => {}

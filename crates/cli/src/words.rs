@@ -78,6 +78,15 @@ pub(crate) fn duration(millis: u64) -> String {
     if millis < 1000 { format!("{millis} ms") } else { format!("{:.1} s", millis as f64 / 1000.0) }
 }
 
+/// A session that was cut off, found again.
+pub(crate) fn recovered(title: &str, lost_ms: u64) -> String {
+    let title = if title.is_empty() { "a recording" } else { title };
+    match lost_ms {
+        0 => format!("{title} was cut off and has been recovered"),
+        lost => format!("{title} was cut off and has been recovered; at most {} is missing", duration(lost)),
+    }
+}
+
 /// In powers of ten, as disks are sold.
 pub(crate) fn bytes(bytes: u64) -> String {
     match bytes {

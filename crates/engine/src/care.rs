@@ -2,13 +2,20 @@
 //!
 //! Owns: the thread that looks after it, soon after the engine has started and each hour. Never deletes what is being
 //! recorded, nor by age or size what no server has verified, unless people said so. Reads no clock but the wall clock,
-//! since people count days.
+//! since people count days, and does not believe it at once ([`Patience`]).
 
-use crate::{clock::utc_now, error::EngineError, library, run::Input, settings::Settings, threads::spawn};
+mod patience;
+
+use crate::{
+    clock::utc_now, command::Event, error::EngineError, library, run::Input, settings::Settings,
+    threads::spawn,
+};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use model::{SessionId, SessionState, UtcTime};
+use patience::Patience;
 use std::{
     collections::{HashSet, VecDeque},
+    fs,
     thread::JoinHandle,
     time::Duration,
 };
@@ -21,8 +28,10 @@ const BETWEEN: Duration = Duration::from_secs(3600);
 const PAGE: u32 = 100;
 /// More titles than that are not said in one notice.
 const NAMED_MAX: usize = 3;
-/// As many notices wait for somebody to hear them.
+/// As many events wait for somebody to hear them.
 const UNTOLD_MAX: usize = 16;
+/// What has been due, and for how long. Where it is lost, waiting begins anew.
+const PATIENCE: &str = "care.json";
 
 /// Looks after the library until it is dropped.
 pub(crate) struct Care {
@@ -58,25 +67,29 @@ fn run(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>) {
             }
         };
         library::tidy(store);
+        if !told.is_empty() {
+            let _ending = inputs.send(Input::LibraryChanged);
+        }
         for message in told {
-            let _ending = inputs.send(Input::Cared(message));
+            let notice = Event::Notice { code: "deleted".to_owned(), track: None, message };
+            let _ending = inputs.send(Input::Tell(Box::new(notice)));
         }
     }
 }
 
-/// What was deleted while nobody listened, the newest of it.
+/// What happened while nobody listened, the newest of it.
 #[derive(Default)]
-pub(crate) struct Untold(VecDeque<String>);
+pub(crate) struct Untold(VecDeque<Event>);
 
 impl Untold {
-    pub(crate) fn keep(&mut self, message: String) {
+    pub(crate) fn keep(&mut self, event: Event) {
         if self.0.len() == UNTOLD_MAX {
             self.0.pop_front();
         }
-        self.0.push_back(message);
+        self.0.push_back(event);
     }
 
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = String> + use<> {
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Event> + use<> {
         std::mem::take(&mut self.0).into_iter()
     }
 }
@@ -93,9 +106,11 @@ enum Why {
 fn look(store: &ChunkStore, now: UtcTime, stopped: &Receiver<()>) -> Result<Vec<String>, EngineError> {
     let (settings, _) = Settings::new(store.settings()?);
     let mut told = Vec::new();
-    for (why, due) in due(store, &settings, now)? {
+    let due = due(store, &settings, now)?;
+    let certain = certain(store, &settings, now, &due);
+    for (why, due) in due {
         let mut gone = Vec::new();
-        for summary in due {
+        for summary in due.into_iter().filter(|summary| certain.contains(&summary.meta.id)) {
             // What is due will be so when the engine runs again.
             if stopped.try_recv() == Err(TryRecvError::Disconnected) {
                 break;
@@ -116,6 +131,31 @@ fn look(store: &ChunkStore, now: UtcTime, stopped: &Receiver<()>) -> Result<Vec<
         }
     }
     Ok(told)
+}
+
+/// Of what is due, that which has been for long enough.
+fn certain(
+    store: &ChunkStore,
+    settings: &Settings,
+    now: UtcTime,
+    due: &[(Why, Vec<SessionSummary>)],
+) -> HashSet<SessionId> {
+    let file = store.dir().join(PATIENCE);
+    let mut patience: Patience =
+        fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    let grace = |why: Why| match why {
+        Why::Trash => Patience::grace(settings.trash_age().unwrap_or(Duration::MAX)),
+        Why::Age => Patience::grace(settings.keep_age().unwrap_or(Duration::MAX)),
+        // No clock is asked for it.
+        Why::Size => Duration::ZERO,
+    };
+    let wishes = due.iter().flat_map(|(why, due)| due.iter().map(|one| (one.meta.id, grace(*why))));
+    let certain = patience.look(now, wishes);
+    let written = serde_json::to_vec(&patience).map_err(Into::into).and_then(|text| fs::write(file, text));
+    if let Err(error) = written {
+        tracing::warn!(%error, "what is due will wait for longer");
+    }
+    certain
 }
 
 /// What is to be deleted, each once, oldest first.
@@ -262,7 +302,11 @@ mod tests {
         store.set_setting("keep-unverified", Some("off")).unwrap();
         store.set_setting("keep-days", Some("15")).unwrap();
         let (stop, stopped) = bounded(0);
-        let told = look(&store, NOW, &stopped).unwrap();
+        let later = |half_days: i64| UtcTime(NOW.0 + half_days * DAY / 2);
+        for half_days in 0..2 {
+            assert_eq!(look(&store, later(half_days), &stopped).unwrap(), [""; 0], "the clock may be wrong");
+        }
+        let told = look(&store, later(2), &stopped).unwrap();
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(
             told[0].contains("no. 2") && told[0].contains("no. 1") && told[0].contains("trash"),
@@ -270,11 +314,13 @@ mod tests {
         );
         let left: Vec<_> = store.sessions(None, 9).unwrap().iter().map(|summary| summary.meta.id).collect();
         assert_eq!(left, [id(9), id(3)]);
-        assert_eq!(look(&store, NOW, &stopped).unwrap(), [""; 0]);
+        assert_eq!(look(&store, later(3), &stopped).unwrap(), [""; 0]);
         store.set_setting("keep-days", Some("5")).unwrap();
+        assert_eq!(look(&store, later(4), &stopped).unwrap(), [""; 0]);
+        assert_eq!(look(&store, later(5), &stopped).unwrap(), [""; 0]);
         drop(stop);
         assert_eq!(
-            look(&store, NOW, &stopped).unwrap(),
+            look(&store, later(6), &stopped).unwrap(),
             [""; 0],
             "an engine that ends does not begin to delete"
         );

@@ -10,7 +10,7 @@ pub use reply::{
 };
 
 use crate::{error::Problem, watch::Alarm};
-use model::{Annotation, Hash, Layout, Mode, SessionId, TrackId};
+use model::{Annotation, Hash, Layout, Mode, RecordingId, SessionId, TrackId};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -352,6 +352,21 @@ pub enum Command {
     Shutdown,
 }
 
+impl Command {
+    /// Whether the library's list is another one when it is done.
+    pub(crate) fn changes_library(&self) -> bool {
+        matches!(
+            self,
+            Self::Describe { .. }
+                | Self::Trash { .. }
+                | Self::Restore { .. }
+                | Self::Mark { .. }
+                | Self::Unmark { .. }
+                | Self::Delete { .. }
+        )
+    }
+}
+
 /// What the engine says without being asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
@@ -378,6 +393,15 @@ pub enum Event {
     },
     /// A session ended.
     Finished(Summary),
+    /// A session that was cut off, by a crash or a power cut, was found and closed as it is.
+    Recovered {
+        /// The recording that it belongs to.
+        recording: RecordingId,
+        /// Its title.
+        title: String,
+        /// At most this much is missing at its end.
+        lost_ms: u64,
+    },
     /// An export moved on.
     Progress {
         /// The file that is being made.

@@ -100,6 +100,10 @@ impl Engine {
             .spawn(move || run.run())
             .map_err(|cause| EngineError::System { operation: "starting the engine's thread", cause })?;
         let answering = Arc::new(AtomicUsize::new(0));
+        for event in library::rescued(&store, &recovered) {
+            // The loop has only just begun, and ends when somebody says so.
+            let _ending = inputs.send(Input::Tell(Box::new(event)));
+        }
         library::export::clean(&store);
         let care = Care::begin(store.clone(), inputs.clone())?;
         let engine = Self {
@@ -115,6 +119,20 @@ impl Engine {
 
     /// Does what is asked, and says what came of it. Progress goes to `hear`, which says whether to go on.
     pub fn handle(
+        &self,
+        command: Command,
+        hear: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<Reply, EngineError> {
+        let changes_library = command.changes_library();
+        let reply = self.answer(command, hear)?;
+        if changes_library {
+            // It is done, whoever hears of it.
+            let _ending = self.inputs.send(Input::LibraryChanged);
+        }
+        Ok(reply)
+    }
+
+    fn answer(
         &self,
         command: Command,
         hear: &mut dyn FnMut(Event) -> ControlFlow<()>,

@@ -11,7 +11,9 @@ pub(crate) use waveform::Waveforms;
 
 use crate::{
     clock::utc_now,
-    command::{Details, Mark, Order, Page, Query, RecordingLine, Reply, TrackDetails, Usage, Verified},
+    command::{
+        Details, Event, Mark, Order, Page, Query, RecordingLine, Reply, TrackDetails, Usage, Verified,
+    },
     error::EngineError,
     session::millis,
     settings::Settings,
@@ -19,7 +21,10 @@ use crate::{
 use model::{CodecConfig, SessionId, SessionState, Timestamp, TrackInfo};
 use playing::Playing;
 use std::{collections::BTreeMap, time::Duration};
-use store::{ChunkOutline, ChunkStore, Damage, Found, ListOrder, Search, SessionSummary, StoreError};
+use store::{
+    ChunkOutline, ChunkStore, Damage, Found, ListOrder, Recovered, RecoveredSession, Search, SessionSummary,
+    StoreError,
+};
 
 /// Recordings that one page of the list can have.
 const PAGE_MAX: u32 = 500;
@@ -74,6 +79,20 @@ pub(crate) fn usage(store: &ChunkStore) -> Result<Reply, EngineError> {
         free: store.free_space()?,
         reserve: settings.disk_reserve(),
     }))
+}
+
+/// What was cut off and has been closed as it is, to be told.
+pub(crate) fn rescued(store: &ChunkStore, recovered: &Recovered) -> Vec<Event> {
+    let event = |found: &RecoveredSession| {
+        let meta = store.session(found.session).ok()?.meta;
+        let is_cut_off = meta.state == SessionState::Recovered && (found.sealed > 0 || !found.lost.is_zero());
+        is_cut_off.then(|| Event::Recovered {
+            recording: found.recording,
+            title: meta.title,
+            lost_ms: millis(found.lost),
+        })
+    };
+    recovered.sessions.iter().filter_map(event).collect()
 }
 
 /// The session that an id, or the beginning of one, means. Of a recording's sessions it is the newest.

@@ -1,6 +1,7 @@
 //! The engine's one loop over one closed set of inputs. It owns the running session; nothing else changes it.
 
 mod rehearse;
+mod settings;
 
 use crate::{
     care::Untold,
@@ -83,8 +84,10 @@ pub(crate) enum Input {
     Now(Sender<Option<(SessionId, Timestamp)>>),
     /// A session has this title now.
     Titled(SessionId, String),
-    /// The care for the library has deleted something; for people.
-    Cared(String),
+    /// Something that people should hear, though perhaps nobody listens yet.
+    Tell(Box<Event>),
+    /// The library's list is another one.
+    LibraryChanged,
 }
 
 /// Somebody who waits for an answer.
@@ -123,6 +126,10 @@ pub(crate) struct Loop {
     disk_free: u64,
     is_disk_low: bool,
     untold: Untold,
+    /// As in [`Snapshot::library`].
+    library_changes: u64,
+    /// As in [`Snapshot::settings`].
+    settings_changes: u64,
 }
 
 impl Loop {
@@ -153,6 +160,8 @@ impl Loop {
             disk_free: 0,
             is_disk_low: false,
             untold: Untold::default(),
+            library_changes: 0,
+            settings_changes: 0,
         }
     }
 
@@ -212,7 +221,8 @@ impl Loop {
                 self.with_session(|running| running.set_title(session, title));
                 self.publish_snapshot();
             }
-            Input::Cared(message) => self.cared(message),
+            Input::Tell(event) => self.tell_sometime(*event),
+            Input::LibraryChanged => self.library_changed(),
             Input::Command(command, waiting) => self.command(command, waiting),
             Input::Subscribe(waiting) => self.subscribe(&waiting),
             Input::Begun(outcome) => self.begun(*outcome),
@@ -350,6 +360,7 @@ impl Loop {
             };
             tracing::info!(session = %session.meta.id, "recording");
             self.session = Some(session);
+            self.library_changes += 1;
             self.is_disk_low = false;
             self.next_tick = Instant::now();
             reply
@@ -400,6 +411,7 @@ impl Loop {
 
     fn finalized(&mut self, outcome: Result<Manifest, StoreError>) {
         let Some(session) = self.session.take() else { return };
+        self.library_changes += 1;
         self.preview.change();
         let stoppers = std::mem::take(&mut self.stoppers);
         match outcome {
@@ -429,23 +441,6 @@ impl Loop {
         self.listeners.publish(&Event::Finished(summary.clone()));
     }
 
-    /// People may have written to the file.
-    fn reload(&mut self) -> Result<(), EngineError> {
-        let (settings, ignored) = Settings::new(self.store.settings()?);
-        for reason in ignored {
-            tracing::warn!(reason, "a setting is ignored");
-        }
-        self.settings = settings;
-        Ok(())
-    }
-
-    fn set(&mut self, key: &str, value: Option<&str>) -> Result<Reply, EngineError> {
-        self.reload()?;
-        self.settings.set(key, value)?;
-        self.store.set_setting(key, value)?;
-        self.settings.setting(key).map(|one| Reply::Settings(vec![one]))
-    }
-
     fn source_event(&mut self, track: &TrackId, event: SourceEvent) {
         if let SourceEvent::Allowed { token } = &event {
             self.remember_token(token);
@@ -467,13 +462,6 @@ impl Loop {
         }
     }
 
-    /// With it the desktop need not ask its user again.
-    fn remember_token(&mut self, token: &str) {
-        if let Err(error) = self.set(Settings::SCREEN_TOKEN, Some(token)) {
-            tracing::warn!(%error, "the desktop will ask again: its answer cannot be kept");
-        }
-    }
-
     fn track_failed(&mut self, track: &TrackId, message: String) {
         let Some(session) = &mut self.session else { return };
         session.track_failed(track, &message);
@@ -484,17 +472,23 @@ impl Loop {
         }
     }
 
-    /// What was deleted while nobody listened is told to the first who does.
+    /// What happened while nobody listened is told to the first who does.
     fn subscribe(&mut self, waiting: &Sender<Subscription>) {
         let _gone = waiting.send(self.listeners.subscribe());
-        self.untold.take().for_each(|message| self.tell("deleted", None, message));
+        self.untold.take().for_each(|event| self.listeners.publish(&event));
+        self.publish_snapshot();
     }
 
-    fn cared(&mut self, message: String) {
+    fn tell_sometime(&mut self, event: Event) {
         match self.listeners.is_empty() {
-            true => self.untold.keep(message),
-            false => self.tell("deleted", None, message),
+            true => self.untold.keep(event),
+            false => self.listeners.publish(&event),
         }
+    }
+
+    fn library_changed(&mut self) {
+        self.library_changes += 1;
+        self.publish_snapshot();
     }
 
     /// A log is sent to strangers, so no source is named in it: its track is enough.
@@ -569,14 +563,13 @@ impl Loop {
     }
 
     fn snapshot(&self) -> Snapshot {
-        if let Some(session) = &self.session {
-            return session.snapshot(self.disk_free);
-        }
-        let disk_free = self.store.free_space().unwrap_or(0);
-        match &self.rehearsing.running {
-            Some(rehearsal) => rehearsal.snapshot(disk_free),
-            None => Snapshot { activity: Activity::Idle, disk_free, ..Snapshot::default() },
-        }
+        let free = || self.store.free_space().unwrap_or(0);
+        let now = match (&self.session, &self.rehearsing.running) {
+            (Some(session), _) => session.snapshot(self.disk_free),
+            (None, Some(rehearsal)) => rehearsal.snapshot(free()),
+            (None, None) => Snapshot { activity: Activity::Idle, disk_free: free(), ..Snapshot::default() },
+        };
+        Snapshot { library: self.library_changes, settings: self.settings_changes, ..now }
     }
 
     fn publish_snapshot(&mut self) {

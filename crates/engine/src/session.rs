@@ -477,6 +477,7 @@ impl Session {
             alarms: self.alarms(),
             disk_free,
             notices: self.status.notices.clone(),
+            ..Snapshot::default()
         }
     }
 

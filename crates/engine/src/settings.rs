@@ -138,7 +138,7 @@ fn parse_keys(text: &str) -> Result<(), String> {
 }
 
 /// The settings in force: what was chosen, else what is taken without a choice.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
     chosen: BTreeMap<String, String>,
 }

@@ -1,17 +1,73 @@
 //! Linux: X11, or Wayland with its portals.
 
 use super::{Binding, Session};
+use crate::start::HIDDEN;
 use anyhow::{Context, Result};
-use ashpd::desktop::global_shortcuts::{GlobalShortcuts, NewShortcut};
+use ashpd::{
+    AppID,
+    desktop::global_shortcuts::{GlobalShortcuts, NewShortcut},
+};
 use futures_lite::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
-use std::{env, fs};
+use std::{env, fs, io, path::Path};
+use tauri::{AppHandle, Manager, Wry};
+
+/// Neither X servers nor portals leave a window out of what is recorded.
+pub(crate) const HIDES_WINDOWS: bool = false;
+/// As desktops know the app.
+const APP: &str = "io.spool.desktop";
+/// Among the programs that a desktop starts (Desktop Application Autostart Specification).
+const AUTOSTART: &str = "autostart/spool-app.desktop";
+
+pub(crate) fn equip(builder: tauri::Builder<Wry>) -> tauri::Builder<Wry> {
+    builder
+}
 
 pub(crate) fn session() -> Session {
     match env::var_os("WAYLAND_DISPLAY") {
         Some(display) if !display.is_empty() => Session::Wayland,
         _ => Session::X11,
     }
+}
+
+/// Whether the app starts, hidden, when its user logs in.
+pub(crate) fn start_with_desktop(app: &AppHandle, wanted: bool) -> Result<()> {
+    let entry = app.path().config_dir()?.join(AUTOSTART);
+    if !wanted {
+        return match fs::remove_file(&entry) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        };
+    }
+    let program = match app.env().appimage {
+        Some(image) => image.into(),
+        None => env::current_exe()?,
+    };
+    let starts = exec(&program);
+    // One that starts this program may have been changed by its user, or by the desktop's own settings.
+    let is_there = fs::read_to_string(&entry).is_ok_and(|entry| entry.lines().any(|line| line == starts));
+    if is_there {
+        return Ok(());
+    }
+    if let Some(folder) = entry.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let words = format!("[Desktop Entry]\nType=Application\nName=Spool\nIcon=spool-app\n{starts}\n");
+    fs::write(&entry, words).with_context(|| format!("cannot write {}", entry.display()))
+}
+
+/// The line of a desktop entry that starts this program: quoted, and then escaped like every value.
+fn exec(program: &Path) -> String {
+    let mut quoted = String::new();
+    for letter in program.to_string_lossy().chars() {
+        match letter {
+            '\\' => quoted.push_str(r"\\\\"),
+            '"' | '`' | '$' => quoted.extend([r"\\", letter.encode_utf8(&mut [0; 4])]),
+            '%' => quoted.push_str("%%"),
+            _ => quoted.push(letter),
+        }
+    }
+    format!("Exec=\"{quoted}\" {HIDDEN}")
 }
 
 /// Asks the desktop for keys (XDG GlobalShortcuts portal). It says which the user agreed to by `bound`; then each that
@@ -21,6 +77,13 @@ pub(crate) async fn bind_keys(
     bound: impl FnOnce(Vec<Binding>),
     pressed: impl Fn(&str),
 ) -> Result<()> {
+    // Newer portals want to know who asks, and learn it so from a program that no sandbox names. Older ones know no such
+    // question.
+    if let Ok(app) = AppID::try_from(APP)
+        && let Err(error) = ashpd::register_host_app(app).await
+    {
+        tracing::debug!(%error, "the portal does not learn who asks");
+    }
     let portal = GlobalShortcuts::new().await.context("the desktop has no portal for keys")?;
     let session = portal.create_session(Default::default()).await?;
     let shortcuts: Vec<NewShortcut> = wanted
@@ -99,6 +162,12 @@ mod tests {
         assert_eq!(trigger("Ctrl+Shift+R"), "CTRL+SHIFT+r");
         assert_eq!(trigger("Super+F9"), "LOGO+F9");
         assert_eq!(trigger("F9"), "F9");
+    }
+
+    #[test]
+    fn programs_with_strange_names_are_started_too() {
+        assert_eq!(exec(Path::new("/opt/my spool/app")), r#"Exec="/opt/my spool/app" --hidden"#);
+        assert_eq!(exec(Path::new(r#"/a$b"c%d\e"#)), r#"Exec="/a\\$b\\"c%%d\\\\e" --hidden"#);
     }
 
     #[test]

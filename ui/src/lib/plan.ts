@@ -58,6 +58,12 @@ export function notesFrom(text: string): Record<string, string> {
 /** What people say about one recording, besides the settings. */
 export type Said = { title: string; description: string; metadata: Record<string, string> };
 
+/** `X,Y, W × H` of a part of a screen; none of anything else. */
+export function regionOf(id: string): string | null {
+  const found = /:region:(-?\d+),(-?\d+),(\d+)x(\d+)$/.exec(id);
+  return found && `${found[1]},${found[2]}, ${found[3]} × ${found[4]}`;
+}
+
 /** The plan. Its layout is as the settings have it. Synthetic sources are asked for by their ids like all others. */
 export function planFrom(values: Values, said: Said): SessionPlan {
   const format = values["camera-format"];

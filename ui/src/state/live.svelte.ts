@@ -1,12 +1,12 @@
 // The newest word of the engine: its snapshot, whether it is there, and what it can record. Decides nothing.
 
 import type { About, Alarm, Device, EngineState, Permission, Snapshot, Summary, TrackStatus } from "../bindings";
-import { about, answer, ask, listen, listenState, problemOf } from "../engine";
+import { about, answer, ask, listen, listenAbout, listenState, problemOf } from "../engine";
 import { settings } from "./settings.svelte";
 
 type Finished = (summary: Summary) => void;
-/** A recording that was running when the engine went away. */
-type Rescued = { id: string; title: string; lostMs: number | null };
+/** A recording that was cut off, and found again. */
+type Rescued = { id: string; title: string; lostMs: number };
 
 class Live {
   snapshot = $state.raw<Snapshot | null>(null);
@@ -17,10 +17,11 @@ class Live {
   exports = $state<Record<string, number>>({});
   permissions = $state.raw<Permission[]>([]);
   rescued = $state.raw<Rescued | null>(null);
+  /** Another number whenever the library may have changed, by whomever. */
+  changes = $state(0);
   /** The newest of each kind of notice that came by itself. */
   private said = $state.raw<{ code: string; message: string }[]>([]);
   private dismissed = $state.raw<string[]>([]);
-  private running: string | null = null;
   private finished = new Set<Finished>();
 
   /** Listens from now on. Called once a window. */
@@ -28,10 +29,12 @@ class Live {
     await listen((event) => {
       if ("changed" in event) this.take(event.changed);
       else if ("finished" in event) this.finished.forEach((tell) => tell(event.finished));
+      else if ("recovered" in event) this.rescue(event.recovered);
       else if ("progress" in event) this.exports[event.progress.output] = event.progress.share;
       else if ("notice" in event) this.notice(event.notice);
     });
     await listenState((state) => void this.stands(state));
+    await listenAbout(() => void this.ask());
     await this.ask();
     await this.refresh();
   }
@@ -78,8 +81,8 @@ class Live {
   private take(snapshot: Snapshot): void {
     const before = this.snapshot;
     this.snapshot = snapshot;
-    if (this.isRunning) this.running = snapshot.recording;
-    else if (before?.activity === "recording" || before?.activity === "paused" || before?.activity === "stopping") this.running = null;
+    if (before && before.library !== snapshot.library) this.changes += 1;
+    if (before && before.settings !== snapshot.settings) void settings.load().catch(() => {});
     const begins = snapshot.activity === "recording" && (before?.activity === "idle" || before?.activity === "rehearsing");
     if (begins) [this.said, this.dismissed] = [[], []];
   }
@@ -101,22 +104,19 @@ class Live {
 
   private async refresh(): Promise<void> {
     try {
-      const was = this.running;
       this.take(await answer("status", "status"));
       await settings.load();
       this.engine = { state: "connected" };
+      this.changes += 1;
       await this.findDevices();
       this.permissions = await answer("permissions", "permissions").catch(() => this.permissions);
-      if (was && this.snapshot?.recording !== was) await this.rescue(was);
     } catch (thrown) {
       if (this.engine.state === "connected") this.engine = { state: "lost", message: problemOf(thrown).message };
     }
   }
 
-  private async rescue(id: string): Promise<void> {
-    this.running = null;
-    const details = await answer({ show: { id } }, "details").catch(() => null);
-    if (details?.state === "recovered") this.rescued = { id, title: details.title, lostMs: details.lost_ms };
+  private rescue({ recording, title, lost_ms }: { recording: string; title: string; lost_ms: number }): void {
+    this.rescued = { id: recording, title, lostMs: lost_ms };
   }
 }
 

@@ -1,46 +1,68 @@
 // The engine's settings as it gave them last, and the few choices that are this window's own.
 
 import type { Setting } from "../bindings";
-import { answer } from "../engine";
+import { answer, problemOf } from "../engine";
 
 class Settings {
-  all = $state.raw<Setting[]>([]);
-  /** Choices that the engine has not been told yet, since it was not there. */
-  private early = new Map<string, string>();
-  private loading: Promise<void> = Promise.resolve();
+  /** As the engine has them. */
+  private known = $state.raw<Setting[]>([]);
+  /** Choices on their way to the engine, or waiting for it. */
+  private wished = $state.raw<ReadonlyMap<string, string | null>>(new Map());
+  private turn: Promise<unknown> = Promise.resolve();
+
+  /** With the choices on their way, which are seen at once. */
+  readonly all: Setting[] = $derived(
+    this.known.map((setting) => {
+      const value = this.wished.get(setting.key);
+      return value ? { ...setting, value, chosen: true } : setting;
+    }),
+  );
   readonly values: Record<string, string> = $derived(Object.fromEntries(this.all.map(({ key, value }) => [key, value])));
 
-  /** One after the other, or what was read before a choice would undo it. */
+  /** Reads them again, and tells the engine what it has not been told. */
   load(): Promise<void> {
-    this.loading = this.loading.catch(() => {}).then(() => this.read());
-    return this.loading;
+    return this.next(async () => {
+      this.known = await answer({ settings: { key: null } }, "settings");
+      for (const key of this.wished.keys()) await this.tell(key).catch(() => {});
+    });
   }
 
-  private async read(): Promise<void> {
-    const found = await answer({ settings: { key: null } }, "settings");
-    this.all = found.map((setting) => ({ ...setting, value: this.early.get(setting.key) ?? setting.value }));
-    await this.tell();
-  }
-
-  /** Chooses a value at once, and tells the engine as soon as it can be told. */
-  async choose(key: string, value: string): Promise<void> {
-    this.early.set(key, value);
-    this.all = this.all.map((setting) => (setting.key === key ? { ...setting, value } : setting));
-    if (this.all.length > 0) await this.tell();
-  }
-
-  private async tell(): Promise<void> {
-    for (const [key, value] of this.early) {
-      await this.set(key, value);
-      this.early.delete(key);
-    }
-  }
-
-  /** Chooses a value, or takes the choice back. Rejects with the engine's reason. */
+  /** Chooses a value, or takes the choice back. An engine that is not there is told when it is. Rejects with the engine's
+   * reason; the value then is what it was. */
   async set(key: string, value: string | null): Promise<void> {
-    const changed = await answer({ set: { key, value } }, "settings");
-    const fresh = new Map(changed.map((setting) => [setting.key, setting]));
-    this.all = this.all.map((setting) => fresh.get(setting.key) ?? setting);
+    this.wished = new Map(this.wished).set(key, value);
+    if (this.known.length > 0) await this.next(() => this.tell(key));
+  }
+
+  /** One after the other, or what was read before a choice would undo it. */
+  private next(work: () => Promise<void>): Promise<void> {
+    const done = this.turn.catch(() => {}).then(work);
+    this.turn = done;
+    return done;
+  }
+
+  private async tell(key: string): Promise<void> {
+    const value = this.wished.get(key);
+    if (value === undefined) return;
+    try {
+      const changed = await answer({ set: { key, value } }, "settings");
+      const fresh = new Map(changed.map((setting) => [setting.key, setting]));
+      this.known = this.known.map((setting) => fresh.get(setting.key) ?? setting);
+    } catch (thrown) {
+      // It is told when the engine is back.
+      if (problemOf(thrown).code === "lost") return;
+      this.done(key, value);
+      throw thrown;
+    }
+    this.done(key, value);
+  }
+
+  /** Unless something else has been wished meanwhile. */
+  private done(key: string, value: string | null): void {
+    if (this.wished.get(key) !== value) return;
+    const left = new Map(this.wished);
+    left.delete(key);
+    this.wished = left;
   }
 }
 
@@ -64,8 +86,8 @@ export function kept<T extends string>(name: string, first: T): { value: T } {
     },
     set value(next: T) {
       remember(next);
-      // An engine that is gone is told when it is back, since settings are read again then.
-      void settings.choose(name, next).catch(() => {});
+      // Some choices are this window's alone.
+      if (settings.all.length === 0 || name in settings.values) void settings.set(name, next).catch(() => {});
     },
   };
 }

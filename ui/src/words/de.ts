@@ -1,6 +1,7 @@
 // German. The same keys as in English, which a test proves.
 
 import type { Words } from "./en";
+import shell from "./shell.de.json";
 
 export const de: Words = {
   app: {
@@ -129,6 +130,7 @@ export const de: Words = {
     drawHint: "Ins Bild zeichnen. Es wird Teil der Aufnahme.",
     float: "Kleines Fenster",
     floatHint: "Bedienung in einem kleinen Fenster, das vorn bleibt",
+    floatSeen: "Wo es auf dem aufgenommenen Bildschirm liegt, wird es mit aufgenommen: Legen Sie es daneben, oder nehmen Sie ein Fenster auf.",
     dropped: (count) => `${count} verworfen`,
     droppedHint: "Bilder, die zu schnell kamen, um sie zu kodieren. Es sollte keines sein.",
     rate: "Was die Aufnahme zuletzt pro Sekunde braucht",
@@ -143,7 +145,7 @@ export const de: Words = {
     ended: (why) => `Die Aufnahme endete von selbst: ${why}`,
     play: "Abspielen",
     alarms: "Braucht Ihre Aufmerksamkeit",
-    alarmKinds: { silent: "Nichts zu hören", frozen: "Bild steht still", stalled: "Es kommt nichts", clipped: "Zu laut", drifting: "Uhr geht falsch" },
+    alarmKinds: shell.alarms,
     notices: "Hinweise",
     dismiss: "Ausblenden",
   },
@@ -357,7 +359,7 @@ export const de: Words = {
     hotkeyPress: "Neue Tasten drücken",
     hotkeyHint: "Klicken und andere Tasten drücken; die Rücktaste schaltet sie ab",
     hotkeyStates: { active: "gilt", taken: "von einem anderen Programm belegt", unavailable: "hier nicht möglich" },
-    actions: { record: "Aufnehmen oder beenden", pause: "Pause oder weiter", mark: "Augenblick merken", annotate: "Ins Bild zeichnen", replay: "Die letzten Minuten sichern" },
+    actions: shell.hotkeys.actions,
     version: "Version",
     data: "Datenordner",
     system: "System",
@@ -423,7 +425,7 @@ export const de: Words = {
     start: "Mit der Aufnahme beginnen",
   },
   controller: {
-    title: "Spool-Bedienung",
+    title: shell.controller,
     idle: "Bereit",
     drag: "Ziehen verschiebt dieses Fenster",
     open: "Spool öffnen",

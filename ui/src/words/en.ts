@@ -1,4 +1,7 @@
-// Every word that the app shows. Other languages have the same keys: `Words` is the type of this catalogue.
+// Every word that the app shows. Other languages have the same keys: `Words` is the type of this catalogue. What is said
+// without a window too, by tray and notifications, is in `shell.*.json`, which the app's program has built in.
+
+import shell from "./shell.en.json";
 
 export const en = {
   app: {
@@ -127,6 +130,7 @@ export const en = {
     drawHint: "Draw on the picture. It becomes a part of the recording.",
     float: "Small window",
     floatHint: "Controls in a small window that stays on top",
+    floatSeen: "It is recorded too where it lies on the recorded screen: put it beside, or record a window.",
     dropped: (count: string) => `${count} dropped`,
     droppedHint: "Pictures that came too fast to be encoded. None is how it should be.",
     rate: "What the recording takes a second, lately",
@@ -141,7 +145,7 @@ export const en = {
     ended: (why: string) => `The recording has ended by itself: ${why}`,
     play: "Play",
     alarms: "Needs your attention",
-    alarmKinds: { silent: "Nothing to be heard", frozen: "Picture stands still", stalled: "Nothing comes", clipped: "Too loud", drifting: "Clock out of step" },
+    alarmKinds: shell.alarms,
     notices: "Notices",
     dismiss: "Dismiss",
   },
@@ -355,7 +359,7 @@ export const en = {
     hotkeyPress: "Press the new keys",
     hotkeyHint: "Click and press other keys; Backspace switches it off",
     hotkeyStates: { active: "works", taken: "taken by another program", unavailable: "not available here" },
-    actions: { record: "Record or stop", pause: "Pause or go on", mark: "Mark this instant", annotate: "Draw on the picture", replay: "Save the last minutes" } as Record<string, string>,
+    actions: shell.hotkeys.actions as Record<string, string>,
     version: "Version",
     data: "Data folder",
     system: "System",
@@ -421,7 +425,7 @@ export const en = {
     start: "Start recording",
   },
   controller: {
-    title: "Spool controls",
+    title: shell.controller,
     idle: "Ready",
     drag: "Drag to move this window",
     open: "Open Spool",

@@ -20,8 +20,6 @@ export type Canned = {
   snapshot: Snapshot;
   film: unknown;
   fail: Record<string, string>;
-  /** What was running is found again as this one, recovered. */
-  rescue: (id: string) => void;
 };
 
 export function installCanned(scene: Scene & { film: unknown; origin: string }): void {
@@ -69,15 +67,14 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
       { track: "mic", kind: "microphone", label: "Shure MV7", chunks: 191, peak_db: -14, fps: null, trouble: null },
       { track: "system", kind: "system_audio", label: "Speakers", chunks: 191, peak_db: -31, fps: null, trouble: null },
     ],
-    alarms: scene.alarm ? [{ kind: "silent", track: "mic", message: "Nothing can be heard from Shure MV7: is it muted?" }] : [], disk_free: 212e9, notices: [],
+    alarms: scene.alarm ? [{ kind: "silent", track: "mic", message: "Nothing can be heard from Shure MV7: is it muted?" }] : [], disk_free: 212e9, notices: [], library: 0, settings: 0,
   };
   const layout = { background: { red: 0, green: 0, blue: 0 }, camera: { shown: true, x: 1, y: 1, size: 0.25, shape: "circle", border: 0.005, border_color: { red: 255, green: 255, blue: 255 }, mirrored: true, opacity: 1 }, pointer: { shown: true, size: 1, ripple: false, hide_after_ms: null }, keys: true };
   const asked: Command[] = [];
   const fail: Record<string, string> = {};
   const listeners = new Map<string, ((message: unknown) => void)[]>();
   const emit = (event: string, payload: unknown) => listeners.get(event)?.forEach((hear) => hear({ event, id: 1, payload }));
-  const rescue = (id: string) => Object.assign(named(id), { state: "recovered", lost_ms: 1200 });
-  const canned: Canned = { asked, tell: (event) => emit("engine", event), engine: (state) => emit("engine-state", { state }), snapshot, film: scene.film, fail, rescue };
+  const canned: Canned = { asked, tell: (event) => emit("engine", event), engine: (state) => emit("engine-state", { state }), snapshot, film: scene.film, fail };
   Object.assign(window, { canned });
 
   const named = (id: string) => lines.find(({ recording }) => recording === id) ?? lines[0]!;
@@ -115,7 +112,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     begin: () => ({ begun: { session: "s", recording: "r", notices: [] } }),
     export: ({ output }: { output: string }) => ({ exported: { output, bytes: 41e6, duration_ms: 12_000, skipped: [] } }),
   };
-  const about = { version: "0.3.0", data: "/home/mara/.local/share/spool", system: "Debian GNU/Linux 12", session: "x11", hotkeys: [
+  const about = { version: "0.3.0", data: "/home/mara/.local/share/spool", system: "Debian GNU/Linux 12", session: "x11", hides_controller: false, hotkeys: [
     { action: "record", keys: "Ctrl+Shift+R", state: "active", advice: "" }, { action: "pause", keys: "Ctrl+Shift+P", state: "active", advice: "" },
     { action: "annotate", keys: "Ctrl+Shift+A", state: "taken", advice: "Another program holds these keys." } ] };
   const shell: Record<string, (args: never) => unknown> = {

@@ -208,7 +208,7 @@ test("an engine that was lost comes back with what it recovered", async () => {
   await page.evaluate((recovered) => {
     const { canned } = window as unknown as { canned: Canned };
     Object.assign(canned.snapshot, { activity: "idle", recording: null });
-    canned.rescue(recovered);
+    canned.tell({ recovered: { recording: recovered, title: "Sprint review", lost_ms: 1200 } });
   }, id);
   await say("connected");
   await page.waitForSelector("[data-state=recovered]");

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { de } from "../../src/words/de";
 import { en } from "../../src/words/en";
+import shellDe from "../../src/words/shell.de.json";
+import shellEn from "../../src/words/shell.en.json";
 
 type Leaf = [string, unknown];
 
@@ -18,6 +20,14 @@ const alike = new Set([
 test("both catalogues have the same keys, and the same kinds of words", () => {
   const kinds = (words: unknown) => leaves(words).map(([path, value]) => `${path}: ${Array.isArray(value) ? "pair" : typeof value}`).sort();
   expect(kinds(de)).toEqual(kinds(en));
+});
+
+test("what the app says without a window is said in every language, with places for the same values", () => {
+  const places = (words: unknown) => leaves(words).map(([path, text]) => [path, String(text).match(/\{\w+\}/g)?.sort() ?? []]);
+  expect(places(shellDe)).toEqual(places(shellEn));
+  const german = new Map(leaves(shellDe));
+  const same = leaves(shellEn).filter(([path, text]) => german.get(path) === text);
+  expect(same.map(([path]) => path)).toEqual([".tray.idle", ".tray.pause"]);
 });
 
 test("nothing is left untranslated, and nothing is empty", () => {

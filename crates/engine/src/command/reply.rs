@@ -285,6 +285,12 @@ pub struct Snapshot {
     pub disk_free: u64,
     /// What people should know now.
     pub notices: Vec<String>,
+    /// Another number than before: the library's list has changed, by whomever.
+    #[serde(default)]
+    pub library: u64,
+    /// Another number than before: settings have changed, by whomever.
+    #[serde(default)]
+    pub settings: u64,
 }
 
 /// A session that ended.
