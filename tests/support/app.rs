@@ -42,33 +42,19 @@ impl Desktop {
     /// The same, for these programs. The app finds the command line beside itself.
     pub fn start_with(display: &Display, app: &Path, spool: &Path) -> Self {
         let sound = Sound::start();
-        let spool = Spool::of(spool)
-            .on(display)
-            .hearing(&sound)
-            // No accessibility bus either, whose absence GTK would wait for.
-            .with("NO_AT_BRIDGE", "1")
-            .with("GTK_A11Y", "none")
-            .with("GDK_BACKEND", "x11");
+        let spool = for_app(Spool::of(spool).on(display).hearing(&sound), "x11");
         let (app, name) = (app.to_owned(), display.name().to_owned());
         Self { spool, sound, app, display: name, _manager: window::manage(display) }
     }
 
     /// Opens the app, with a window that can be looked into.
     pub fn open(&self, arguments: &[&str]) -> App<'_> {
-        let log = self.spool.file("app.log");
-        let window = Driven::start(&self.app, arguments, &log, |command| {
-            self.spool.dress(command);
-            command.env("TAURI_WEBVIEW_AUTOMATION", "true");
-        });
-        App { desktop: self, window }
+        App::open(&self.spool, &self.app, arguments)
     }
 
     /// Starts the app without anybody who looks into it.
     pub fn start_app(&self, arguments: &[&str]) -> Running {
-        let log = fs::File::create(self.spool.file("app.log")).expect("logs can be written");
-        let mut command = Command::new(&self.app);
-        self.spool.dress(command.args(arguments));
-        Running::start(command.stdout(log.try_clone().expect("files can be shared")).stderr(log))
+        start(&self.spool, &self.app, arguments)
     }
 
     /// Presses keys as a keyboard does, such as `ctrl+shift+r`.
@@ -114,24 +100,79 @@ impl Desktop {
 
     /// The processes of the app itself, and those that show its pages.
     pub fn app_processes(&self) -> (Vec<u32>, Vec<u32>) {
-        (self.spool.processes_named("spool-app"), self.spool.processes_named("WebKitWebProces"))
+        processes(&self.spool)
     }
 
     /// What the app wrote.
     pub fn app_log(&self) -> String {
-        fs::read_to_string(self.spool.file("app.log")).unwrap_or_default()
+        log(&self.spool)
     }
+
+    /// The number of the window with this title, and its place (x, y, width, height), if it can be seen.
+    pub fn window(&self, title: &str) -> Option<(u32, [i32; 4])> {
+        let tell = |arguments: &[&str]| {
+            let told = output(tool("xdotool").env("DISPLAY", &self.display).args(arguments));
+            told.status.success().then(|| String::from_utf8_lossy(&told.stdout).into_owned())
+        };
+        let id = tell(&["search", "--onlyvisible", "--name", title])?.lines().next()?.to_owned();
+        let place = tell(&["getwindowgeometry", "--shell", &id])?;
+        let number = |name: &str| place.lines().find_map(|line| line.strip_prefix(name))?.parse().ok();
+        Some((id.parse().ok()?, [number("X=")?, number("Y=")?, number("WIDTH=")?, number("HEIGHT=")?]))
+    }
+
+    /// Tells xdotool to do something.
+    pub fn xdotool(&self, arguments: &[&str]) {
+        text(tool("xdotool").env("DISPLAY", &self.display).args(arguments));
+    }
+}
+
+/// Gives the surroundings what the app needs in them besides.
+pub fn for_app(spool: Spool, backend: &str) -> Spool {
+    // No accessibility bus either, whose absence GTK would wait for.
+    spool
+        .with("NO_AT_BRIDGE", "1")
+        .with("GTK_A11Y", "none")
+        .with("GDK_BACKEND", backend)
+        .with("LC_ALL", "C.UTF-8")
+}
+
+/// Starts the app in these surroundings, without anybody who looks into it.
+pub fn start(spool: &Spool, program: &Path, arguments: &[&str]) -> Running {
+    let log = fs::File::options().create(true).append(true).open(spool.file("app.log"));
+    let log = log.expect("logs can be written");
+    let mut command = Command::new(program);
+    spool.dress(command.args(arguments));
+    Running::start(command.stdout(log.try_clone().expect("files can be shared")).stderr(log))
+}
+
+/// The processes of the app itself, and those that show its pages.
+pub fn processes(spool: &Spool) -> (Vec<u32>, Vec<u32>) {
+    (spool.processes_named("spool-app"), spool.processes_named("WebKitWebProces"))
+}
+
+/// What the app wrote.
+pub fn log(spool: &Spool) -> String {
+    fs::read_to_string(spool.file("app.log")).unwrap_or_default()
 }
 
 /// The app, open.
 #[derive(Debug)]
 pub struct App<'a> {
-    desktop: &'a Desktop,
+    spool: &'a Spool,
     /// Its main window.
     pub window: Driven,
 }
 
-impl App<'_> {
+impl<'a> App<'a> {
+    /// Opens it in these surroundings, with a window that can be looked into.
+    pub fn open(spool: &'a Spool, program: &Path, arguments: &[&str]) -> Self {
+        let window = Driven::start(program, arguments, &spool.file("app.log"), |command| {
+            spool.dress(command);
+            command.env("TAURI_WEBVIEW_AUTOMATION", "true");
+        });
+        Self { spool, window }
+    }
+
     /// Asks the engine from within the page; fails the test where the answer is a problem.
     #[track_caller]
     pub fn ask(&self, command: &Value) -> Value {
@@ -141,7 +182,14 @@ impl App<'_> {
     /// Asks the app itself.
     #[track_caller]
     pub fn invoke(&self, command: &str) -> Value {
-        self.window.evaluate(&format!("window.__TAURI_INTERNALS__.invoke('{command}')"))
+        self.invoke_with(command, &Value::Null)
+    }
+
+    /// Asks the app itself, with these arguments.
+    #[track_caller]
+    pub fn invoke_with(&self, command: &str, arguments: &Value) -> Value {
+        let arguments = if arguments.is_null() { "{}".to_owned() } else { arguments.to_string() };
+        self.window.evaluate(&format!("window.__TAURI_INTERNALS__.invoke('{command}', {arguments})"))
     }
 
     /// Waits until the app listens for keys; gives them as pages show them.
@@ -155,9 +203,9 @@ impl App<'_> {
 
     /// Kills it on the spot.
     pub fn kill(self) {
-        let (app, _) = self.desktop.app_processes();
+        let (app, _) = processes(self.spool);
         assert_eq!(app.len(), 1, "one app runs");
         kill(app[0], Signal::KILL);
-        wait_for("the app's end", PATIENCE, || self.desktop.app_processes().0.is_empty().then_some(()));
+        wait_for("the app's end", PATIENCE, || processes(self.spool).0.is_empty().then_some(()));
     }
 }

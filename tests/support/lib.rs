@@ -29,5 +29,5 @@ pub use crate::{
 };
 pub use stands::{
     Answer, Camera, CameraState, CodeShow, Cursor, Display, Hands, Running, Sheet, Shown, Sound, Wayland,
-    Window, camera, codes, process, tool, wait_for, window,
+    Window, camera, codes, desk, process, tool, wait_for, window,
 };
