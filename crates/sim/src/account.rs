@@ -41,11 +41,7 @@ impl<'a> Play<'a> {
                 store.update(*session, |details| details.title.clone_from(title))?;
             }
             Step::Mark(session, mark) => {
-                store.update(*session, |details| {
-                    // A step may be taken again.
-                    details.marks.retain(|other| other.at != mark.at);
-                    details.marks.push(mark.clone());
-                })?;
+                store.update(*session, |details| put(mark, &mut details.marks))?;
             }
             Step::Trash(session, at) => drop(store.update(*session, |details| details.trashed_at = *at)?),
             Step::Finalize(session) => {
@@ -139,7 +135,7 @@ impl Account {
             }
             Step::Gap(session, gap) => self.of(*session).gaps.push(gap.clone()),
             Step::Rename(session, title) => self.of(*session).title.clone_from(title),
-            Step::Mark(session, mark) => self.of(*session).marks.push(mark.clone()),
+            Step::Mark(session, mark) => put(mark, &mut self.of(*session).marks),
             Step::Trash(session, at) => self.of(*session).trashed_at = *at,
             Step::Finalize(session) => self.of(*session).finalized = true,
             Step::Delete(session) => drop(self.sessions.remove(session)),
@@ -321,4 +317,10 @@ impl Track {
         }
         Ok(())
     }
+}
+
+/// Sets a mark in the place of one at the same instant: a step may be taken again.
+fn put(mark: &Mark, marks: &mut Vec<Mark>) {
+    marks.retain(|other| other.at != mark.at);
+    marks.push(mark.clone());
 }
