@@ -22,6 +22,7 @@ fn main() -> Result {
     chunks()?;
     files()?;
     sessions()?;
+    envelopes()?;
     index()?;
     lines()?;
     people()?;
@@ -124,6 +125,31 @@ fn sessions() -> Result {
     save("recover", "document-alone", &files)
 }
 
+/// What is done to the files of an encrypted session: places and lengths, in two bytes each.
+fn envelopes() -> Result {
+    save("envelopes", "untouched", &[1, 0])?;
+    for (name, file, kind, numbers) in [
+        ("torn", 1u8, 0u8, &[700u16, 0][..]),
+        ("torn-within-the-header", 1, 0, &[20, 0]),
+        ("without-some", 3, 1, &[400, 300]),
+        ("some-of-it-twice", 1, 2, &[32, 600, 632]),
+        ("zeros-at-the-end", 3, 3, &[900, u16::MAX]),
+        ("another-key", 0, 5, &[9, 0, 1]),
+        ("a-flip", 2, 5, &[300, 0, 16]),
+    ] {
+        for keeps_index in [0, 1] {
+            let mut out = vec![file, keeps_index];
+            put_block(
+                &mut out,
+                kind,
+                &numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<_>>(),
+            );
+            save("envelopes", &format!("{name}-{keeps_index}"), &out)?;
+        }
+    }
+    Ok(())
+}
+
 fn index() -> Result {
     save("index", "nothing", b"")?;
     save("index", "a-flip", &[0, 0x20, 0x10, 0xff])?;
@@ -177,6 +203,10 @@ fn lines() -> Result {
         ("still", Command::Still { id: id(), at_ms: 500, width: 320 }),
         ("waveform", Command::Waveform { id: id(), spans: 200 }),
         ("usage", Command::Usage),
+        ("keys", Command::Keys),
+        ("save-keys", Command::SaveKeys { output: "/tmp/keys".into() }),
+        ("load-keys", Command::LoadKeys { input: "/tmp/keys".into() }),
+        ("new-key", Command::NewKey),
         ("settings", Command::Settings { key: None }),
         ("set", Command::Set { key: "fps".into(), value: Some("60".into()) }),
         ("export", Command::Export(export)),

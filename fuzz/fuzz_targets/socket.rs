@@ -79,7 +79,11 @@ fn is_work(line: &[u8]) -> bool {
         command,
         Command::Devices { synthetic: false } | Command::Permissions | Command::Diagnose { .. }
     );
-    asks_system || matches!(command, Command::Begin(_) | Command::Shutdown)
+    let asks_keychain = matches!(
+        command,
+        Command::Keys | Command::SaveKeys { .. } | Command::LoadKeys { .. } | Command::NewKey
+    );
+    asks_system || asks_keychain || matches!(command, Command::Begin(_) | Command::Shutdown)
 }
 
 /// The id that an answer to this line carries.

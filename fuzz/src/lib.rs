@@ -5,6 +5,7 @@
 //! not as it must be; `cargo xtask fuzz` runs them.
 
 pub mod input;
+pub mod keys;
 pub mod library;
 pub mod memory;
 pub mod tracks;

@@ -9,6 +9,7 @@ pub mod app;
 pub mod browser;
 pub mod disk;
 pub mod film;
+pub mod keychain;
 pub mod library;
 pub mod package;
 pub mod program;
@@ -22,6 +23,7 @@ pub mod webdriver;
 pub use crate::{
     disk::Disk,
     film::{Film, Pcm, Picture},
+    keychain::Keychain,
     random::Random,
     shell::Shell,
     spool::{Done, Finished, Recorder, Spool, gaps, rows},

@@ -55,3 +55,13 @@ pub fn sessions(spool: &Spool) -> Vec<PathBuf> {
     let folder = spool.data().join("sessions");
     if folder.exists() { list(&folder) } else { Vec::new() }
 }
+
+/// Every file within a folder, by path, with its bytes.
+pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let inside = |path: PathBuf| match path.is_dir() {
+        true => contents(&path),
+        false => vec![(path.clone(), read(&path))],
+    };
+    // Sockets and what comes and goes are none of it.
+    list(folder).into_iter().filter(|path| path.is_dir() || path.is_file()).flat_map(inside).collect()
+}

@@ -244,7 +244,15 @@ spans: number, } } | "usage" | { "diagnose": {
 /**
  * Where to, absolute; a text.
  */
-output: string, } } | { "delete": { 
+output: string, } } | "keys" | { "save_keys": { 
+/**
+ * Where to, absolute.
+ */
+output: string, } } | { "load_keys": { 
+/**
+ * Where from, absolute.
+ */
+input: string, } } | "new_key" | { "delete": { 
 /**
  * Id of a recording or session, or the beginning of one.
  */
@@ -344,7 +352,11 @@ has_pictures: boolean,
 /**
  * Since when it lies in the trash, in milliseconds since 1970.
  */
-trashed_at: number | null, };
+trashed_at: number | null, 
+/**
+ * Whether it is encrypted, and its key here.
+ */
+encryption: Encryption, };
 
 /**
  * Something that can be recorded.
@@ -403,6 +415,11 @@ width: number,
  * Fades out after this many milliseconds; stays where there are none.
  */
 fade_after_ms: number | null, };
+
+/**
+ * Whether a recording is encrypted.
+ */
+export type Encryption = "plain" | "encrypted" | "locked";
 
 /**
  * How the app stands with the engine, as pages hear it by the event `engine-state`.
@@ -685,6 +702,36 @@ mirrored: boolean,
 opacity: number, };
 
 /**
+ * Which key a session is encrypted with: eight bytes of a hash of it, which say nothing of the key itself.
+ */
+export type KeyId = string;
+
+/**
+ * A key of encrypted recordings.
+ */
+export type KeyLine = { 
+/**
+ * Its id, which says nothing of the key itself.
+ */
+id: KeyId, 
+/**
+ * Whether new recordings are encrypted with it.
+ */
+current: boolean, 
+/**
+ * Where it is kept: `keychain`, `file`, or `away` where it is not here.
+ */
+kept: string, 
+/**
+ * The file.
+ */
+path: string | null, 
+/**
+ * Recordings that cannot be read without it.
+ */
+recordings: number, };
+
+/**
  * How sources make one picture.
  */
 export type Layout = { 
@@ -899,7 +946,11 @@ has_pictures: boolean,
 /**
  * Since when it lies in the trash, in milliseconds since 1970.
  */
-trashed_at: number | null, };
+trashed_at: number | null, 
+/**
+ * Whether it is encrypted, and its key here.
+ */
+encryption: Encryption, };
 
 /**
  * Everything that is answered.
@@ -920,7 +971,7 @@ notices: Array<string>, } } | { "finished": Summary } | { "status": Snapshot } |
 /**
  * Bytes.
  */
-bytes: number, } } | { "settings": Array<Setting> } | { "exported": Exported } | { "blob": Blob } | { "film": Film } | { "waveform": Array<number> } | { "usage": Usage };
+bytes: number, } } | { "settings": Array<Setting> } | { "exported": Exported } | { "blob": Blob } | { "film": Film } | { "waveform": Array<number> } | { "usage": Usage } | { "keys": Array<KeyLine> };
 
 /**
  * A chunk in playing time.

@@ -18,6 +18,7 @@ use std::{
 /// Each target, and how often it runs in `cargo xtask test`: some five seconds' worth. Those that are slow open a
 /// library or ask an engine each time.
 const TARGETS: &[(&str, u32)] = &[
+    ("envelopes", 1_000),
     ("flatten", 20_000),
     ("index", 2_000),
     ("init", 300_000),

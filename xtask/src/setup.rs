@@ -78,6 +78,7 @@ const TEST: &[Need] = &[
     program("procps", "sysctl"),
     program("util-linux", "setpriv"),
     program("dbus-bin", "dbus-send"),
+    program("gnome-keyring", "gnome-keyring-daemon"),
     program("openbox", "openbox"),
     program("sway", "sway"),
     program("xdg-desktop-portal", "/usr/libexec/xdg-desktop-portal"),

@@ -77,6 +77,9 @@ pub(crate) enum Verb {
     Usage,
     /// Shows or changes settings: `spool config`, `spool config fps`, `spool config fps=60`, `spool config fps=`.
     Config(Config),
+    /// Shows, saves and loads the key of encrypted recordings (`spool config encryption=on`). Without it they are lost.
+    #[command(subcommand)]
+    Key(Key),
     /// Makes an ordinary file of a recording: as it was recorded without encoding, or as asked for.
     Export(Box<Export>),
     /// Writes what helps to find a fault into a text: versions, settings, logs. Nothing recorded, no titles, no secrets.
@@ -319,6 +322,24 @@ pub(crate) struct Config {
     /// A setting, perhaps with its new value; nothing behind the `=` takes the choice back.
     #[arg(value_name = "KEY[=VALUE]")]
     pub(crate) setting: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Which keys recordings need, and where they are kept. Never the keys themselves.
+    Show,
+    /// Writes the key into a new file that only you can read: for another machine, or a bad day.
+    Save {
+        /// Where to.
+        file: PathBuf,
+    },
+    /// Takes in the key of a file that was saved.
+    Load {
+        /// Where from.
+        file: PathBuf,
+    },
+    /// Makes another key for recordings from now on. What is there keeps the one that it has.
+    New,
 }
 
 #[derive(Debug, clap::Args)]

@@ -21,6 +21,9 @@ pub(crate) fn run(common: &Common) -> Result<()> {
     for session in &recovered.sessions {
         tracing::warn!(session = %session.session, lost = ?session.lost, "recovered after a crash");
     }
+    for session in &recovered.locked {
+        tracing::warn!(%session, "was cut off, and is put in order once its key is here");
+    }
     // Only now: whoever can connect finds an engine that answers.
     Server::bind(&data)?.serve(engine.clone())?;
     on_signal(engine)?;

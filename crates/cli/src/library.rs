@@ -4,7 +4,7 @@ use crate::{args, args::Common, connect, words};
 use anyhow::{Context, Result, bail};
 use engine::{
     Client,
-    command::{Command, Page, Query, RecordingLine, Reply},
+    command::{Command, Encryption, Page, Query, RecordingLine, Reply},
     model::SessionState,
 };
 
@@ -44,11 +44,12 @@ pub(crate) fn list(common: &Common, flags: &args::List) -> Result<()> {
 }
 
 fn print(line: &RecordingLine) -> Result<()> {
-    let state = match (line.state, line.lost_ms) {
-        (SessionState::Recording, _) => "recording now".to_owned(),
-        (SessionState::Finalized, _) => String::new(),
-        (SessionState::Recovered, None) => "recovered".to_owned(),
-        (SessionState::Recovered, Some(lost)) => {
+    let state = match (line.encryption, line.state, line.lost_ms) {
+        (Encryption::Locked, ..) => "locked: its key is not here".to_owned(),
+        (_, SessionState::Recording, _) => "recording now".to_owned(),
+        (_, SessionState::Finalized, _) => String::new(),
+        (_, SessionState::Recovered, None) => "recovered".to_owned(),
+        (_, SessionState::Recovered, Some(lost)) => {
             format!("recovered; up to {} missing at the end", words::duration(lost))
         }
     };

@@ -10,6 +10,7 @@ mod devices;
 mod diagnose;
 mod engine_process;
 mod export;
+mod key;
 mod layout;
 mod library;
 mod look;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Verb::Mark(flags) => mark::add(&args.common, flags),
         Verb::Unmark(flags) => mark::remove(&args.common, flags),
         Verb::Usage => library::usage(&args.common),
+        Verb::Key(verb) => key::run(&args.common, verb),
         Verb::Diagnose(flags) => diagnose::run(&args.common, flags),
         Verb::Delete(flags) => library::delete(&args.common, flags),
         Verb::Config(flags) => config::run(&args.common, flags),

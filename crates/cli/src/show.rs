@@ -3,7 +3,7 @@
 use crate::{args, args::Common, connect, library, words};
 use anyhow::Result;
 use engine::{
-    command::{Command, Details, Reply},
+    command::{Command, Details, Encryption, Reply},
     model::{Gap, GapReason, SelfCheck, SessionState},
 };
 
@@ -30,6 +30,13 @@ fn print(details: &Details) {
     println!("started    {}", words::date(line.started_at));
     println!("length     {}", words::clock(line.duration_ms));
     println!("size       {}", words::bytes(line.bytes));
+    match line.encryption {
+        Encryption::Plain => {}
+        Encryption::Encrypted => println!("encrypted  yes"),
+        Encryption::Locked => {
+            println!("encrypted  yes, and LOCKED: its key is not here; see `spool key show`")
+        }
+    }
     match (line.state, line.lost_ms) {
         (SessionState::Recording, _) => println!("state      recording now"),
         (SessionState::Finalized, _) => println!("state      complete"),

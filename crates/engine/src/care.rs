@@ -1,4 +1,5 @@
-//! Care for the library: what has lain in the trash long enough, and what is too old or too much, is deleted.
+//! Care for the library: what has lain in the trash long enough, and what is too old or too much, is deleted; what was
+//! cut off while its key was away is put in order once that is found.
 //!
 //! Owns: the thread that looks after it, soon after the engine has started and each hour. Never deletes what is being
 //! recorded, nor by age or size what no server has verified, unless people said so. Reads no clock but the wall clock,
@@ -7,10 +8,15 @@
 mod patience;
 
 use crate::{
-    clock::utc_now, command::Event, error::EngineError, library, run::Input, settings::Settings,
+    clock::utc_now,
+    command::{Encryption, Event},
+    error::EngineError,
+    keys, library,
+    run::Input,
+    settings::Settings,
     threads::spawn,
 };
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, after, bounded, select};
 use model::{SessionId, SessionState, UtcTime};
 use patience::Patience;
 use std::{
@@ -40,9 +46,14 @@ pub(crate) struct Care {
 }
 
 impl Care {
-    pub(crate) fn begin(store: ChunkStore, inputs: Sender<Input>) -> Result<Self, EngineError> {
+    /// `found` tells when a key was found that something may wait for.
+    pub(crate) fn begin(
+        store: ChunkStore,
+        inputs: Sender<Input>,
+        found: Receiver<()>,
+    ) -> Result<Self, EngineError> {
         let (stop, stopped) = bounded(0);
-        let thread = spawn("care", move || run(&store, &inputs, &stopped))?;
+        let thread = spawn("care", move || run(&store, &inputs, &stopped, &found))?;
         Ok(Self { stop, thread })
     }
 
@@ -55,25 +66,45 @@ impl Care {
     }
 }
 
-fn run(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>) {
-    let mut wait = FIRST;
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
-        wait = BETWEEN;
-        let told = match look(store, utc_now(), stopped) {
-            Ok(told) => told,
-            Err(error) => {
-                tracing::warn!(%error, "cannot look after the library");
-                continue;
+fn run(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>, found: &Receiver<()>) {
+    let mut next = after(FIRST);
+    loop {
+        select! {
+            recv(stopped) -> _ => return,
+            recv(found) -> _ => unlock(store, inputs),
+            recv(next) -> _ => {
+                next = after(BETWEEN);
+                look_after(store, inputs, stopped);
             }
-        };
-        library::tidy(store);
-        if !told.is_empty() {
-            let _ending = inputs.send(Input::LibraryChanged);
         }
-        for message in told {
-            let notice = Event::Notice { code: "deleted".to_owned(), track: None, message };
-            let _ending = inputs.send(Input::Tell(Box::new(notice)));
+    }
+}
+
+/// A key was found: what was locked can be read.
+fn unlock(store: &ChunkStore, inputs: &Sender<Input>) {
+    match keys::recover(store) {
+        Ok(recovered) => {
+            for event in library::rescued(store, &recovered) {
+                let _ending = inputs.send(Input::Tell(Box::new(event)));
+            }
         }
+        Err(error) => tracing::warn!(%error, "cannot put in order what waited for its key"),
+    }
+    let _ending = inputs.send(Input::LibraryChanged);
+}
+
+fn look_after(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>) {
+    let told = match look(store, utc_now(), stopped) {
+        Ok(told) => told,
+        Err(error) => return tracing::warn!(%error, "cannot look after the library"),
+    };
+    library::tidy(store);
+    if !told.is_empty() {
+        let _ending = inputs.send(Input::LibraryChanged);
+    }
+    for message in told {
+        let notice = Event::Notice { code: "deleted".to_owned(), track: None, message };
+        let _ending = inputs.send(Input::Tell(Box::new(notice)));
     }
 }
 
@@ -209,7 +240,12 @@ fn every(store: &ChunkStore, trashed: bool) -> Result<Vec<SessionSummary>, Store
         }
         all.extend(page);
     }
-    all.retain(|summary| summary.meta.state != SessionState::Recording);
+    // What is locked is not being recorded: it waits for its key, and may wait for ever.
+    let has_ended = |summary: &SessionSummary| {
+        summary.meta.state != SessionState::Recording
+            || library::encryption(store, summary) == Encryption::Locked
+    };
+    all.retain(has_ended);
     Ok(all)
 }
 

@@ -5,8 +5,9 @@
 mod reply;
 
 pub use reply::{
-    Activity, Blob, Details, Device, Exported, Film, FilmTrack, FrameCounts, Mark, Page, Permission,
-    RecordingLine, Reply, Segment, Setting, Snapshot, Summary, TrackDetails, TrackStatus, Usage, Verified,
+    Activity, Blob, Details, Device, Encryption, Exported, Film, FilmTrack, FrameCounts, KeyLine, Mark, Page,
+    Permission, RecordingLine, Reply, Segment, Setting, Snapshot, Summary, TrackDetails, TrackStatus, Usage,
+    Verified,
 };
 
 use crate::{error::Problem, watch::Alarm};
@@ -329,6 +330,20 @@ pub enum Command {
         /// Where to, absolute; a text.
         output: PathBuf,
     },
+    /// The keys that the library needs. Answer: [`Reply::Keys`].
+    Keys,
+    /// Writes these keys into a new file, for another machine or a bad day. Answer: [`Reply::Keys`].
+    SaveKeys {
+        /// Where to, absolute.
+        output: PathBuf,
+    },
+    /// Takes in the keys of a file that the library needs; all of them where it has none. Answer: [`Reply::Keys`].
+    LoadKeys {
+        /// Where from, absolute.
+        input: PathBuf,
+    },
+    /// Makes another key for recordings from now on. Answer: [`Reply::Keys`].
+    NewKey,
     /// Deletes it for good. Answer: [`Reply::Deleted`].
     Delete {
         /// Id of a recording or session, or the beginning of one.
@@ -363,6 +378,7 @@ impl Command {
                 | Self::Mark { .. }
                 | Self::Unmark { .. }
                 | Self::Delete { .. }
+                | Self::LoadKeys { .. }
         )
     }
 }

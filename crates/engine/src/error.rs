@@ -5,6 +5,7 @@ use codec::CodecError;
 use compose::RenderError;
 use export::ExportError;
 use media::MediaError;
+use model::KeyId;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
 
@@ -34,6 +35,15 @@ pub enum EngineError {
     DeviceInUse {
         /// Its id.
         device: String,
+    },
+    /// A recording was to be encrypted with a key that is not here. Another is not made for that.
+    #[error(
+        "recordings are to be encrypted, and the key {key} of this library is not here: unlock the keychain, load the \
+         key with `spool key load FILE`, make another with `spool key new`, or record with `spool config encryption=off`"
+    )]
+    NoKey {
+        /// Which key.
+        key: KeyId,
     },
     /// The engine is ending.
     #[error("the engine is ending; try again")]
@@ -100,7 +110,8 @@ impl EngineError {
             Self::Store(StoreError::Ambiguous { .. }) => "ambiguous",
             Self::Store(StoreError::Damaged { .. }) => "damaged",
             Self::Store(StoreError::Missing { .. }) => "missing",
-            Self::Store(StoreError::Locked { .. })
+            Self::NoKey { .. }
+            | Self::Store(StoreError::Locked { .. })
             | Self::Export(ExportError::Store(StoreError::Locked { .. })) => "locked",
             Self::Store(StoreError::Live { .. }) => "live",
             Self::Store(StoreError::TooLong { .. } | StoreError::TooMany { .. }) => "invalid",

@@ -12,6 +12,7 @@ mod diagnose;
 mod error;
 mod glance;
 mod input;
+mod keys;
 pub mod layout;
 mod library;
 mod live;
@@ -45,6 +46,7 @@ pub use watch::{Alarm, AlarmKind};
 use crate::{care::Care, clock::SleepWatch};
 use command::{Command, Event, Reply};
 use crossbeam_channel::{Sender, bounded, unbounded};
+use keys::KeyRing;
 use library::{Description, Instant as Marked, Stills, Waveforms};
 use model::{SessionId, Timestamp};
 use run::{Input, Loop};
@@ -70,6 +72,7 @@ pub fn detach() {
 pub struct Engine {
     inputs: Sender<Input>,
     store: ChunkStore,
+    keys: Arc<KeyRing>,
     stills: Arc<Stills>,
     waveforms: Arc<Waveforms>,
     connections: Arc<AtomicUsize>,
@@ -90,11 +93,20 @@ impl Engine {
     }
 
     fn start_with(data: &Path, sleep: SleepWatch) -> Result<(Self, Running, Recovered), EngineError> {
-        let (store, recovered) = ChunkStore::open(Arc::new(OsFs), data)?;
+        let (keys, found) = KeyRing::new();
+        let keys = Arc::new(keys);
+        let (store, recovered) = ChunkStore::open_with(Arc::new(OsFs), Arc::clone(&keys) as _, data)?;
         // Bounded by what its senders are: a few threads that each wait for the loop now and then.
         let (inputs, received) = unbounded();
         let connections = Arc::new(AtomicUsize::new(0));
-        let run = Loop::new(store.clone(), inputs.clone(), received, Arc::clone(&connections), sleep);
+        let run = Loop::new(
+            store.clone(),
+            Arc::clone(&keys),
+            inputs.clone(),
+            received,
+            Arc::clone(&connections),
+            sleep,
+        );
         let thread = thread::Builder::new()
             .name("engine".into())
             .spawn(move || run.run())
@@ -105,10 +117,11 @@ impl Engine {
             let _ending = inputs.send(Input::Tell(Box::new(event)));
         }
         library::export::clean(&store);
-        let care = Care::begin(store.clone(), inputs.clone())?;
+        let care = Care::begin(store.clone(), inputs.clone(), found)?;
         let engine = Self {
             inputs,
             store,
+            keys,
             stills: Arc::default(),
             waveforms: Arc::default(),
             connections,
@@ -158,6 +171,10 @@ impl Engine {
             }
             Command::Still { id, at_ms, width } => self.stills.still(&self.store, &id, at_ms, width),
             Command::Waveform { id, spans } => self.waveforms.waveform(&self.store, &id, spans),
+            Command::Keys => self.keys.show(&self.store),
+            Command::SaveKeys { output } => self.keys.save(&self.store, &output),
+            Command::LoadKeys { input } => self.keys.load(&self.store, &input),
+            Command::NewKey => self.keys.renew(&self.store),
             Command::Usage => library::usage(&self.store),
             Command::Diagnose { output } => diagnose::diagnose(&self.store, &output),
             Command::Export(plan) => library::export::export(&self.store, &plan, hear),

@@ -12,7 +12,8 @@ pub(crate) use waveform::Waveforms;
 use crate::{
     clock::utc_now,
     command::{
-        Details, Event, Mark, Order, Page, Query, RecordingLine, Reply, TrackDetails, Usage, Verified,
+        Details, Encryption, Event, Mark, Order, Page, Query, RecordingLine, Reply, TrackDetails, Usage,
+        Verified,
     },
     error::EngineError,
     session::millis,
@@ -58,7 +59,7 @@ pub(crate) fn list(store: &ChunkStore, query: &Query) -> Result<Reply, EngineErr
     Ok(Reply::Recordings(Page {
         total: count(found.total),
         bytes: found.bytes,
-        recordings: found.sessions.iter().map(line).collect(),
+        recordings: found.sessions.iter().map(|summary| line(store, summary)).collect(),
     }))
 }
 
@@ -101,8 +102,14 @@ pub(crate) fn find(store: &ChunkStore, id: &str) -> Result<SessionId, EngineErro
     found.into_iter().max().ok_or_else(|| StoreError::NotFound { what: format!("recording {id}") }.into())
 }
 
-fn line(summary: &SessionSummary) -> RecordingLine {
+fn line(store: &ChunkStore, summary: &SessionSummary) -> RecordingLine {
     let meta = &summary.meta;
+    let encryption = encryption(store, summary);
+    let state = match (meta.state, encryption) {
+        // It was cut off, and is to be recovered once its key is here.
+        (SessionState::Recording, Encryption::Locked) => SessionState::Recovered,
+        (state, _) => state,
+    };
     RecordingLine {
         recording: meta.recording,
         session: meta.id,
@@ -110,10 +117,20 @@ fn line(summary: &SessionSummary) -> RecordingLine {
         started_at: meta.started_at.0,
         duration_ms: millis(summary.played()),
         bytes: summary.bytes,
-        state: meta.state,
+        state,
         lost_ms: meta.lost.map(millis),
         has_pictures: meta.tracks.iter().any(|track| track.kind.is_picture()),
         trashed_at: meta.trashed_at.map(|at| at.0),
+        encryption,
+    }
+}
+
+/// Whether a recording is encrypted, and can be read.
+pub(crate) fn encryption(store: &ChunkStore, summary: &SessionSummary) -> Encryption {
+    match summary.meta.key {
+        None => Encryption::Plain,
+        Some(key) if store.has_key(key) => Encryption::Encrypted,
+        Some(_) => Encryption::Locked,
     }
 }
 
@@ -129,7 +146,7 @@ pub(crate) fn show(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
     };
     let tracks = meta.tracks.iter().map(|track| track_details(store, session, track, &chunks));
     Ok(Reply::Details(Box::new(Details {
-        line: line(&summary),
+        line: line(store, &summary),
         description: meta.description.clone(),
         metadata: meta.metadata.clone(),
         chunk_ms: millis(meta.chunk),

@@ -1,5 +1,5 @@
 //! What differs between systems outside of devices: clocks that count sleep, where sockets lie, who a peer is, how a
-//! thread gives way.
+//! thread gives way, how files are kept from others, and who keeps secrets.
 
 #[cfg(unix)]
 #[path = "platform/unix.rs"]
@@ -22,6 +22,13 @@ mod priority;
 #[path = "platform/priority_other.rs"]
 mod priority;
 
+#[cfg(target_os = "macos")]
+pub(crate) use apple_native_keyring_store::keychain::Store as Keychain;
+#[cfg(windows)]
+pub(crate) use windows_native_keyring_store::Store as Keychain;
+#[cfg(not(any(target_os = "macos", windows)))]
+pub(crate) use zbus_secret_service_keyring_store::Store as Keychain;
+
 pub(crate) use clock::{host_nanos, sleep_nanos};
 pub(crate) use priority::give_way;
-pub(crate) use system::{detach, endpoint, is_same_user};
+pub(crate) use system::{create_private, create_private_folder, detach, endpoint, is_same_user};

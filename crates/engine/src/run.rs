@@ -8,6 +8,7 @@ use crate::{
     clock::SleepWatch,
     command::{Activity, Command, Event, Reply, SessionPlan, Snapshot, Summary},
     error::EngineError,
+    keys::KeyRing,
     picture::PictureReport,
     preview::{Board, Preview},
     rehearsal::{Rehearsal, Rehearsing},
@@ -107,6 +108,7 @@ struct Beginning {
 
 pub(crate) struct Loop {
     store: ChunkStore,
+    keys: Arc<KeyRing>,
     settings: Settings,
     inputs: Sender<Input>,
     received: Receiver<Input>,
@@ -135,6 +137,7 @@ pub(crate) struct Loop {
 impl Loop {
     pub(crate) fn new(
         store: ChunkStore,
+        keys: Arc<KeyRing>,
         inputs: Sender<Input>,
         received: Receiver<Input>,
         connections: Arc<AtomicUsize>,
@@ -142,6 +145,7 @@ impl Loop {
     ) -> Self {
         Self {
             store,
+            keys,
             settings: Settings::default(),
             inputs,
             received,
@@ -311,9 +315,9 @@ impl Loop {
             return;
         };
         let (settings, store) = (self.settings.clone(), self.store.clone());
-        let (inputs, held) = (self.inputs.clone(), self.rehearsing.take());
+        let (inputs, held, keys) = (self.inputs.clone(), self.rehearsing.take(), Arc::clone(&self.keys));
         let opening = spawn("begin", move || {
-            let session = Session::begin(&plan, &settings, &store, &inputs, held);
+            let session = Session::begin(&plan, &settings, &store, &inputs, held, &keys);
             // The loop waits for this before it ends.
             let _ending = inputs.send(Input::Begun(Box::new(session)));
         });

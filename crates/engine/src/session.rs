@@ -4,6 +4,7 @@ use crate::{
     clock::utc_now,
     command::{Activity, Choice, Quality, SessionPlan, Snapshot, Summary},
     error::EngineError,
+    keys::KeyRing,
     picture::Show,
     preview::Stage,
     run::Input,
@@ -81,13 +82,17 @@ impl Session {
         store: &ChunkStore,
         inputs: &Sender<Input>,
         held: Held,
+        keys: &KeyRing,
     ) -> Result<Self, EngineError> {
         let policy = ChunkPolicy::new(Duration::from_millis(plan.chunk_ms))?;
         check(plan)?;
+        let encrypted = settings.encryption().then(|| keys.for_recording(store)).transpose()?;
+        let (key, told) = encrypted.unzip();
         let layout = plan.layout.unwrap_or_else(|| settings.layout()).checked();
         let time = SessionTime::begin();
-        let opened = sources::open(plan, settings.screen_token(), &time, held)?;
-        let meta = describe(plan, policy, layout, &opened);
+        let mut opened = sources::open(plan, settings.screen_token(), &time, held)?;
+        opened.notices.extend(told.flatten());
+        let meta = SessionMeta { key, ..describe(plan, policy, layout, &opened) };
         let (queue, queued) = bounded(PIECES_MAX);
         let pieces = Pieces::new(queue.clone());
         let threads = Threads { session: meta.id, policy, time: &time, pieces, inputs };

@@ -10,7 +10,7 @@ use crate::{
     layout,
 };
 use known::{KNOWN, Known};
-use model::{Layout, Mode};
+use model::{KeyId, Layout, Mode};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Longer than any recording, and far from where durations overflow.
@@ -137,6 +137,12 @@ fn parse_keys(text: &str) -> Result<(), String> {
     ))
 }
 
+/// The id of a key, or nothing.
+fn parse_key(text: &str) -> Result<(), String> {
+    let is_key = text.is_empty() || text.parse::<KeyId>().is_ok();
+    if is_key { Ok(()) } else { Err(format!("{text:?} is not the id of a key")) }
+}
+
 /// The settings in force: what was chosen, else what is taken without a choice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
@@ -146,6 +152,8 @@ pub struct Settings {
 impl Settings {
     /// The setting that remembers what the desktop allowed.
     pub(crate) const SCREEN_TOKEN: &str = "screen-token";
+    /// The setting that says which key new recordings are encrypted with.
+    pub(crate) const ENCRYPTION_KEY: &str = "encryption-key";
 
     /// With these choices; unknown ones and values that no longer make sense are left out, and named.
     pub fn new(chosen: impl IntoIterator<Item = (String, String)>) -> (Self, Vec<String>) {
@@ -226,6 +234,16 @@ impl Settings {
     /// What the desktop gave when it allowed the screen.
     pub(crate) fn screen_token(&self) -> Option<String> {
         self.chosen.get(Self::SCREEN_TOKEN).cloned()
+    }
+
+    /// Whether new recordings are encrypted.
+    pub(crate) fn encryption(&self) -> bool {
+        self.parsed("encryption", layout::parse_switch)
+    }
+
+    /// Which key they are encrypted with, once there is one.
+    pub(crate) fn encryption_key(&self) -> Option<KeyId> {
+        self.chosen.get(Self::ENCRYPTION_KEY)?.parse().ok()
     }
 
     /// What is older is deleted, where `keep_unverified` allows it.

@@ -5,7 +5,7 @@ import type { Setting } from "../bindings";
 export type GroupName = "picture" | "sources" | "camera" | "pointer" | "start" | "storage" | "other";
 
 /** Settings that are a memory, or have a place of their own in the window. */
-export const hidden = new Set(["screen-token", "theme", "language", "library-view", "first-run"]);
+export const hidden = new Set(["screen-token", "encryption-key", "theme", "language", "library-view", "first-run"]);
 /** Settings that are keys, which are shown beside whether they work. */
 export const isHotkey = (key: string) => key.startsWith("hotkey-");
 
@@ -15,7 +15,7 @@ const known: Record<Exclude<GroupName, "other">, string[]> = {
   camera: ["camera-shown", "camera-place", "camera-size", "camera-shape", "camera-mirror", "camera-border", "camera-opacity"],
   pointer: ["pointer-shown", "pointer-size", "pointer-hide", "pointer-ripple", "keys", "keys-shown"],
   start: ["countdown", "autostart", "close-to-tray", "notifications", "idle-exit"],
-  storage: ["trash-keep", "keep-days", "keep-size", "keep-unverified", "disk-warning", "disk-reserve", "chunk"],
+  storage: ["trash-keep", "keep-days", "keep-size", "keep-unverified", "disk-warning", "disk-reserve", "chunk", "encryption"],
 };
 
 /** Every setting in one group, in the order in which people look for them; what is new comes last, under `other`. */

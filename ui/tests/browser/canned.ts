@@ -37,6 +37,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     state: i === 3 ? "recovered" : "finalized",
     lost_ms: i === 3 ? 1200 : null,
     has_pictures: i % 10 !== 4,
+    encryption: i === 7 ? "locked" : "plain",
     trashed_at: null,
   }));
   const trashed = new Set<string>();
@@ -47,6 +48,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     setting("camera-mirror", "on", "the camera as in a mirror", ["on", "off"]), setting("camera-opacity", "100%", "how much of the camera is seen"), setting("camera-place", "bottom-right", "where the camera is"),
     setting("camera-shape", "circle", "the camera's outline", ["circle", "rounded", "rectangle"]), setting("camera-shown", "on", "whether the camera is seen", ["on", "off"]), setting("camera-size", "25%", "height of the camera"),
     setting("chunk", "4s", "length of a chunk, 2s to 10s"), setting("disk-reserve", "500MB", "a recording is finalized before less than this is free"), setting("disk-warning", "5GB", "below this people are warned"),
+    setting("encryption", "on", "whether new recordings are encrypted", ["on", "off"], true), setting("encryption-key", "05ccc6d7394b4c88", "which key"),
     setting("fps", "30", "most pictures a second", ["24", "30", "60"]), setting("idle-exit", "60s", "an engine with nothing to do ends"), setting("keys", "off", "whether keys are recorded", ["on", "off"]), setting("keys-shown", "on", "whether keys are shown", ["on", "off"]),
     setting("mic", "default", "the microphone"), setting("mode", "program", "what is recorded", ["program", "tracks", "both"]), setting("pointer-hide", "never", "hides a resting pointer"), setting("pointer-ripple", "off", "a ring", ["on", "off"]),
     setting("pointer-shown", "on", "whether the pointer is seen", ["on", "off"]), setting("pointer-size", "100%", "size of the pointer"), setting("preset", "1080p", "largest picture", ["480p", "720p", "1080p", "1440p", "2160p"], true),
@@ -93,6 +95,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     return { recordings: { total: found.length, bytes: found.reduce((sum, { bytes }) => sum + bytes, 0), recordings: shown } };
   }
   const plain: Record<string, () => Reply> = {
+    keys: () => ({ keys: [{ id: "05ccc6d7394b4c88", current: true, kept: "keychain", path: null, recordings: 12 }, { id: "df79fd9933ee2b6f", current: false, kept: "away", path: null, recordings: 1 }] }),
     status: () => ({ status: { ...snapshot } }), layout: () => ({ layout } as Reply), usage: () => ({ usage: { recordings: lines.length, bytes: 48e9, trashed: trashed.size + 2, trashed_bytes: 3.1e9, free: 212e9, reserve: 5e8 } }),
     permissions: () => ({ permissions: ["screen", "window", "camera", "microphone", "system_audio"].map((kind) => ({ kind, state: kind === "camera" ? scene.permission : "granted", advice: kind === "camera" && scene.permission === "denied" ? "Add yourself to the group video, then log in again." : "" })) }),
   };

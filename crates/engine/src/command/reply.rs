@@ -1,7 +1,7 @@
 //! What the engine answers, and the values that answers are made of.
 
 use crate::watch::Alarm;
-use model::{Gap, Hash, Layout, Mode, RecordingId, SelfCheck, SessionId, SessionState, TrackKind};
+use model::{Gap, Hash, KeyId, Layout, Mode, RecordingId, SelfCheck, SessionId, SessionState, TrackKind};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -56,6 +56,8 @@ pub enum Reply {
     Waveform(Vec<u8>),
     /// What the library takes.
     Usage(Usage),
+    /// The keys that the library needs.
+    Keys(Vec<KeyLine>),
 }
 
 /// Bytes behind an answer. On the socket they follow the line that announces them.
@@ -163,6 +165,22 @@ pub struct Usage {
     pub free: u64,
     /// Bytes of these that recordings leave alone.
     pub reserve: u64,
+}
+
+/// A key of encrypted recordings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+pub struct KeyLine {
+    /// Its id, which says nothing of the key itself.
+    pub id: KeyId,
+    /// Whether new recordings are encrypted with it.
+    pub current: bool,
+    /// Where it is kept: `keychain`, `file`, or `away` where it is not here.
+    pub kept: String,
+    /// The file.
+    pub path: Option<PathBuf>,
+    /// Recordings that cannot be read without it.
+    pub recordings: u32,
 }
 
 /// Something that can be recorded.
@@ -340,6 +358,23 @@ pub struct RecordingLine {
     /// Since when it lies in the trash, in milliseconds since 1970.
     #[serde(default)]
     pub trashed_at: Option<i64>,
+    /// Whether it is encrypted, and its key here.
+    #[serde(default)]
+    pub encryption: Encryption,
+}
+
+/// Whether a recording is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Encryption {
+    /// It is not.
+    #[default]
+    Plain,
+    /// It is, and can be read.
+    Encrypted,
+    /// It is, and its key is not here.
+    Locked,
 }
 
 /// A track as the library shows it.

@@ -6,7 +6,7 @@ use model::Hash;
 use rustix::process;
 use std::{
     env, fs, io,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -36,6 +36,16 @@ pub(crate) fn endpoint(data: &Path) -> Result<Name<'static>, EngineError> {
 /// Whether the process at the other end of a socket runs as this user.
 pub(crate) fn is_same_user(peer: &PeerCreds) -> bool {
     peer.euid() == Some(process::geteuid().as_raw())
+}
+
+/// A new file that only this user can read.
+pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// A folder that only this user can enter, with those that it lies in.
+pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(path)
 }
 
 /// Leaves the terminal and process group of whoever started this process, so that it outlives them.

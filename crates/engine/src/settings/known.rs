@@ -1,7 +1,8 @@
 //! Every setting that there is, by name, apart from those that make a layout.
 
 use super::{
-    Settings, parse_age, parse_bytes, parse_chunk, parse_days, parse_duration, parse_keys, parse_limit,
+    Settings, parse_age, parse_bytes, parse_chunk, parse_days, parse_duration, parse_key, parse_keys,
+    parse_limit,
 };
 
 /// Values of a switch.
@@ -93,6 +94,19 @@ pub(crate) const KNOWN: &[Known] = &[
         "5GB",
         Values::Taken(|value| parse_bytes(value).map(drop)),
         "below this much free space people are warned",
+    ),
+    known(
+        "encryption",
+        "off",
+        SWITCH,
+        "whether new recordings are encrypted on disk: on or off; titles, marks, times and sizes stay readable, and \
+         exported files are not encrypted; `spool key` shows and saves the key",
+    ),
+    known(
+        Settings::ENCRYPTION_KEY,
+        "",
+        Values::Taken(parse_key),
+        "which key new recordings are encrypted with; made for the first, and never replaced while it is away",
     ),
     known("first-run", "on", SWITCH, "whether the guide for the first start is still to be shown: on or off"),
     known("fps", "30", Values::OneOf(&["24", "30", "60"]), "most pictures a second: 24, 30 or 60"),
