@@ -44,7 +44,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Milliseconds until the first picture in the file was taken, at most: it was on the screen before the next one.
-fn waited(began: i64, file: &Path, show: &CodeShow) -> Result<f64> {
+pub(crate) fn waited(began: i64, file: &Path, show: &CodeShow) -> Result<f64> {
     let codes = Film::decode(file).codes();
     let (_, first) = *codes.first().context("no code can be read")?;
     let next = show.find(first + 1).context("the film has gone on")?;

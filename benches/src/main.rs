@@ -8,6 +8,7 @@ mod app;
 mod clip;
 mod content;
 mod export;
+mod hotkey;
 mod latency;
 mod line;
 mod meter;
@@ -27,12 +28,16 @@ fn main() -> Result<()> {
             record::run()?;
             latency::run()
         }
-        ["app"] => app::run(),
+        ["app"] => {
+            app::run()?;
+            hotkey::run()
+        }
+        ["hotkey"] => hotkey::run(),
         ["export"] => export::run(),
         ["stages"] => stages::run(),
         // What `stages` runs in surroundings of its own.
         ["line", seconds] => line::run(seconds.parse()?, false),
         ["line", seconds, "camera"] => line::run(seconds.parse()?, true),
-        _ => bail!("spool-benches record | app | export | stages"),
+        _ => bail!("spool-benches record | app | hotkey | export | stages"),
     }
 }

@@ -308,6 +308,19 @@ impl Hands {
         self.event(PRESS + 1, key);
     }
 
+    /// Holds keys one after the other, then lets go of them; they are named by their symbols.
+    pub fn chord(&self, symbols: &[u32]) {
+        const PRESS: u8 = 2;
+        let key = |symbol: &u32| self.key(*symbol).unwrap_or_else(|| panic!("no key bears {symbol:#x}"));
+        let keys: Vec<u8> = symbols.iter().map(key).collect();
+        for key in &keys {
+            self.event(PRESS, *key);
+        }
+        for key in keys.iter().rev() {
+            self.event(PRESS + 1, *key);
+        }
+    }
+
     /// Latin characters are their own symbols.
     fn key(&self, symbol: u32) -> Option<u8> {
         let (first, last) = (self.server.setup().min_keycode, self.server.setup().max_keycode);
