@@ -93,10 +93,18 @@ pub(crate) async fn choose_file(app: AppHandle, suggested_name: String) -> Resul
     chosen.map(|file| file.into_path().map_err(|error| shell_problem(&error))).transpose()
 }
 
-/// Shows a file where it lies, in the system's file manager.
+/// Shows a file where it lies, in the system's file manager; where none answers, whatever opens folders opens its.
 #[tauri::command]
 pub(crate) async fn reveal(app: AppHandle, path: PathBuf) -> Result<(), Problem> {
-    let revealed = spawn_blocking(move || app.opener().reveal_item_in_dir(path)).await;
+    let reveal = move || {
+        let opener = app.opener();
+        let shown = opener.reveal_item_in_dir(&path);
+        match path.parent().filter(|_| path.exists()) {
+            Some(folder) if shown.is_err() => opener.open_path(folder.to_string_lossy(), None::<&str>),
+            _ => shown,
+        }
+    };
+    let revealed = spawn_blocking(reveal).await;
     revealed.map_err(|error| shell_problem(&error))?.map_err(|error| shell_problem(&error))
 }
 

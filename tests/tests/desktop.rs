@@ -297,6 +297,7 @@ fn keys_mark_and_draw() {
     let _turn = my_turn();
     let display = Display::start(1280, 800);
     let desktop = Desktop::start(&display);
+    let notices = Notices::start(&desktop.sound.bus());
     desktop.spool.run(["config", "first-run=off"]).ok();
     let app = desktop.open(&["spool://library"]);
     app.keys();
@@ -314,6 +315,11 @@ fn keys_mark_and_draw() {
     app.window.until(&format!("!{tools}"));
     desktop.press("ctrl+shift+a");
     app.window.until(tools);
+    desktop.spool.run(["stop"]).ok();
+    app.window.until("document.body.innerText.includes('Saved')");
+    app.window.until(&format!("!{tools}"));
+    // Who looks at the window is told there.
+    assert_eq!(notices.all(), []);
 }
 
 #[test]

@@ -362,6 +362,7 @@ export const de: Words = {
     },
     hotkeys: "Gelten überall, auch wenn ein anderes Programm die Tastatur hat.",
     noHotkeys: "Dieser Desktop lässt kein Programm auf Tasten hören. Belegen Sie diese Befehle in seinen eigenen Einstellungen.",
+    hotkeysGiven: "Welche, entscheidet Ihr Desktop: Ändern Sie sie in seinen Einstellungen.",
     hotkeyOf: (action) => `Tasten: ${action}`,
     hotkeyPress: "Neue Tasten drücken",
     hotkeyHint: "Klicken und andere Tasten drücken; die Rücktaste schaltet sie ab",

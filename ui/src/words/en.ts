@@ -362,6 +362,7 @@ export const en = {
     },
     hotkeys: "Work everywhere, also while another program has the keyboard.",
     noHotkeys: "This desktop lets no program listen for keys. Bind these commands in its own settings instead.",
+    hotkeysGiven: "Your desktop decides which: change them in its settings.",
     hotkeyOf: (action: string) => `Keys: ${action}`,
     hotkeyPress: "Press the new keys",
     hotkeyHint: "Click and press other keys; Backspace switches it off",
