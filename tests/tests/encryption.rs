@@ -157,6 +157,11 @@ fn a_file_keeps_the_key_where_there_is_no_keychain_and_goes_with_a_library_that_
     assert_nothing_readable(&spool);
     spool.run(["verify", &made.recording]).ok();
     assert_eq!(keys(&spool), [("file".to_owned(), 1)]);
+    // Another key for what comes, and what is there keeps its own.
+    spool.run(["key", "new"]).ok();
+    let later = spool.record(["--synthetic", "--for", "1s"]).finished();
+    let both = [("file".to_owned(), 1), ("file".to_owned(), 1)];
+    assert_eq!(keys(&spool), both);
     let saved = spool.file("saved.key");
     let save = ["key".as_ref(), "save".as_ref(), saved.as_os_str()];
     spool.run(save).ok();
@@ -176,7 +181,7 @@ fn a_file_keeps_the_key_where_there_is_no_keychain_and_goes_with_a_library_that_
     assert_eq!(line(&other, &made.recording)["encryption"], "locked");
     other.run(["verify", &clear.recording]).ok();
     other.run(["verify", &made.recording]).refused(1, "key");
-    assert_eq!(keys(&other), [("away".to_owned(), 1)]);
+    assert_eq!(keys(&other), [("away".to_owned(), 1), ("away".to_owned(), 1)]);
     // A key of somebody else's, and something else.
     let strangers = encrypting(Spool::new());
     strangers.run(["key", "new"]).ok();
@@ -187,14 +192,15 @@ fn a_file_keeps_the_key_where_there_is_no_keychain_and_goes_with_a_library_that_
     }
     assert!(tracks(&other) == before);
     other.run(["key".as_ref(), "load".as_ref(), saved.as_os_str()]).ok();
-    assert_eq!(keys(&other), [("file".to_owned(), 1)]);
+    assert_eq!(keys(&other), both);
     other.run(["verify", &made.recording]).ok();
+    other.run(["verify", &later.recording]).ok();
     assert_eq!(counters(&other.export(&made.recording, "there.mp4")), here);
     // What nobody can read is deleted like anything else.
     fs::remove_dir_all(spool.file("other-config")).expect("it was made");
     other.end_engine();
     other.run(["delete", &made.recording]).ok();
-    assert_eq!(rows(&other.json(&["list"])).len(), 1);
+    assert_eq!(rows(&other.json(&["list"])).len(), 2);
 }
 
 /// What the synthetic pictures of a file count.

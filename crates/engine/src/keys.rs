@@ -68,7 +68,8 @@ impl Keys for KeyRing {
         if let Some((key, _)) = state.here.get(&id) {
             return Some(Arc::clone(key));
         }
-        let found = match self.file(id).and_then(|path| file::read(&path).ok()?.remove(&id)) {
+        let in_file = |path: PathBuf| file::read(&path).ok()?.into_iter().find(|key| key.id() == id);
+        let found = match self.file(id).and_then(in_file) {
             Some(key) => Some((key, Kept::File)),
             None => state.ask(id).map(|key| (key, Kept::Keychain)),
         };
@@ -118,7 +119,7 @@ impl KeyRing {
     /// lent or lost.
     /// Whoever receives hears when a key is found.
     pub(crate) fn new() -> (Self, Receiver<()>) {
-        let folder = dirs::config_dir().map(|config| config.join("spool").join("keys"));
+        let folder = dirs::config_local_dir().map(|config| config.join("spool").join("keys"));
         let (found, received) = bounded(1);
         (Self { folder, found, state: Mutex::default() }, received)
     }
@@ -197,10 +198,12 @@ impl KeyRing {
         Ok(Reply::Keys(needed.into_iter().map(line).collect()))
     }
 
-    /// Writes the keys that the library needs, and that are here, into a new file.
+    /// Writes the keys that the library needs, and that are here, into a new file; the current one first.
     pub(crate) fn save(&self, store: &ChunkStore, output: &Path) -> Result<Reply, EngineError> {
         check_absolute(output)?;
-        let needed: BTreeSet<KeyId> = in_use(store)?.into_keys().chain(current(store)?).collect();
+        let (current, mut others) = (current(store)?, in_use(store)?);
+        others.retain(|id, _| Some(*id) != current);
+        let needed: Vec<KeyId> = current.into_iter().chain(others.into_keys()).collect();
         let found: Vec<Arc<Key>> = needed.iter().filter_map(|id| self.find(*id)).collect();
         if found.is_empty() {
             return Err(match needed.first() {
@@ -220,20 +223,18 @@ impl KeyRing {
         check_absolute(input)?;
         let mut keys = file::read(input)?;
         let needed: BTreeSet<KeyId> = in_use(store)?.into_keys().chain(current(store)?).collect();
-        if needed.is_empty() {
-            let first = keys.keys().next().map(ToString::to_string);
-            store.set_setting(Settings::ENCRYPTION_KEY, first.as_deref())?;
-        } else {
-            keys.retain(|id, _| needed.contains(id));
-        }
-        if keys.is_empty() {
+        keys.retain(|key| needed.is_empty() || needed.contains(&key.id()));
+        let Some(first) = keys.first().map(Key::id) else {
             let why = format!("{}: no recording of this library needs a key that is in it", input.display());
             return Err(EngineError::Invalid(why));
-        }
-        for (id, key) in keys {
-            if self.find(id).is_none() {
+        };
+        for key in keys {
+            if self.find(key.id()).is_none() {
                 self.keep(key)?;
             }
+        }
+        if needed.is_empty() {
+            store.set_setting(Settings::ENCRYPTION_KEY, Some(&first.to_string()))?;
         }
         recover(store)?;
         self.show(store)

@@ -1,7 +1,7 @@
 //! The write-ahead store: sessions, their chunks and the index of both.
 //!
-//! Owns: where bytes lie, in which order they become durable (bytes, sync, row, announcement), and what is made of
-//! them after a crash: opening is recovery. Never encodes, never reads a clock, never looks into a sample. Tested by
+//! Owns: where bytes lie, how they are encrypted, in which order they become durable (bytes, sync, row, announcement),
+//! and what is made of them after a crash: opening is recovery. Never encodes, never reads a clock, never looks into a sample. Tested by
 //! simulation in `sim`, which crashes and fails at every single operation, and here on real files that are deleted,
 //! cut and flipped.
 

@@ -4,9 +4,7 @@
 //! A key in a file protects from whoever has the recordings alone, not from whoever has this user's files too.
 
 use crate::{error::EngineError, platform};
-use model::KeyId;
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read as _, Write as _},
     path::Path,
@@ -17,17 +15,22 @@ use zeroize::Zeroizing;
 const TITLE: &str = "spool keys 1";
 /// More than thousands of keys.
 const SIZE_MAX: u64 = 1 << 20;
+/// More than some keys.
+const ROOM: usize = 16 << 10;
 
 /// Writes a file that is not there yet, durably, with its folder.
 pub(super) fn write<'a>(path: &Path, keys: impl IntoIterator<Item = &'a Key>) -> Result<(), EngineError> {
-    let mut text = Zeroizing::new(format!("{TITLE}\n"));
-    for key in keys {
-        let bytes = Zeroizing::new(hex::encode(key.bytes()));
-        text.push_str(&format!("{} {}\n", key.id(), *bytes));
-    }
+    let mut lines = vec![Zeroizing::new(TITLE.to_owned())];
+    lines.extend(keys.into_iter().map(|key| {
+        let digits = Zeroizing::new(hex::encode(key.bytes()));
+        Zeroizing::new([key.id().to_string().as_str(), " ", &digits].concat())
+    }));
+    let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();
+    let text = Zeroizing::new(lines.join("\n"));
     let written = make_folder(path).and_then(|()| {
         let mut file = platform::create_private(path)?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        let written = file.write_all(text.as_bytes());
+        let written = written.and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
         if written.is_err() {
             // Half a key is none, and would be in the way.
             let _gone = fs::remove_file(path);
@@ -50,24 +53,25 @@ fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The keys in a file, by their ids. Each must be what its id says.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<KeyId, Key>, EngineError> {
+/// The keys in a file, in order. Each must be what its id says.
+pub(super) fn read(path: &Path) -> Result<Vec<Key>, EngineError> {
     let unread = |why: &dyn std::fmt::Display| EngineError::Invalid(format!("{}: {why}", path.display()));
-    let mut text = Zeroizing::new(String::new());
+    // With room, so that it is not moved while it grows, and left behind.
+    let mut text = Zeroizing::new(String::with_capacity(ROOM));
     let file = File::open(path).map_err(|cause| unread(&cause))?;
     file.take(SIZE_MAX).read_to_string(&mut text).map_err(|cause| unread(&cause))?;
     let mut lines = text.lines();
     let is_ours = lines.next() == Some(TITLE);
-    let keys: Option<BTreeMap<KeyId, Key>> = lines.map(parse).collect();
+    let keys: Option<Vec<Key>> = lines.map(parse).collect();
     keys.filter(|keys| is_ours && !keys.is_empty()).ok_or_else(|| unread(&"this is no file of Spool's keys"))
 }
 
-fn parse(line: &str) -> Option<(KeyId, Key)> {
+fn parse(line: &str) -> Option<Key> {
     let (id, digits) = line.split_once(' ')?;
     let mut bytes = Zeroizing::new([0; Key::SIZE]);
     hex::decode_to_slice(digits, &mut *bytes).ok()?;
     let key = Key::new(&*bytes)?;
-    (key.id().to_string() == id).then(|| (key.id(), key))
+    (key.id().to_string() == id).then_some(key)
 }
 
 #[cfg(test)]
@@ -82,7 +86,7 @@ mod tests {
         write(&path, &keys).unwrap();
         let found = read(&path).unwrap();
         assert_eq!(found.len(), 2);
-        assert!(keys.iter().all(|key| found[&key.id()].bytes() == key.bytes()));
+        assert!(keys.iter().zip(&found).all(|(key, found)| found.bytes() == key.bytes()));
         assert!(matches!(write(&path, &keys[..1]), Err(EngineError::Invalid(_))));
         assert_eq!(read(&path).unwrap().len(), 2);
     }
