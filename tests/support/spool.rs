@@ -125,16 +125,6 @@ impl Spool {
         &self.data
     }
 
-    /// The user's home folder.
-    pub fn home(&self) -> &Path {
-        self.folder_of("HOME")
-    }
-
-    fn folder_of(&self, variable: &str) -> &Path {
-        let last = self.environment.iter().rfind(|(name, _)| name == variable);
-        Path::new(last.and_then(|(_, folder)| folder.as_deref()).expect("every user has one"))
-    }
-
     /// A path for something that this test makes.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -238,7 +228,9 @@ impl Spool {
     /// A connection to the engine, which is started where none runs.
     pub fn shell(&self) -> Shell {
         self.json(&["list"]);
-        let folder = self.folder_of("XDG_RUNTIME_DIR").join("spool");
+        let runtime = self.environment.iter().rfind(|(name, _)| name == "XDG_RUNTIME_DIR");
+        let folder =
+            Path::new(runtime.and_then(|(_, folder)| folder.as_deref()).expect("there is one")).join("spool");
         let entries = fs::read_dir(&folder).expect("an engine listens").flatten().map(|entry| entry.path());
         let sockets: Vec<PathBuf> = entries.collect();
         assert_eq!(sockets.len(), 1, "more than one engine listens in {}", folder.display());

@@ -84,13 +84,14 @@ fn debian_s_package_is_installed_used_and_removed() {
 
 /// The app is started by its installed path where that is wanted, and no longer where it is not.
 fn starts_with_the_desktop(desktop: &Desktop, set: impl Fn(&str)) {
-    let folder = desktop.spool.home().join(".config/autostart");
+    let folder = desktop.sound.runtime().join("config/autostart");
     let entries = || {
         let files = fs::read_dir(&folder).into_iter().flatten().flatten();
         files.filter_map(|file| fs::read_to_string(file.path()).ok()).collect::<String>()
     };
     set("on");
-    let entry = find_within(LIMIT, || entries().contains("Exec=/usr/bin/spool-app --hidden").then_some(()));
+    let entry =
+        find_within(LIMIT, || entries().contains("Exec=\"/usr/bin/spool-app\" --hidden").then_some(()));
     assert!(entry.is_some(), "no entry, but {:?}; {}", entries(), desktop.app_log());
     set("off");
     wait_for("the entry's end", LIMIT, || entries().is_empty().then_some(()));
