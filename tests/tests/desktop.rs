@@ -346,7 +346,7 @@ fn the_small_window_floats_and_its_buttons_work() {
     assert!(back.is_some(), "it is at {:?}", place().1);
     let click = |x: i32| {
         let (x, y) = ((300 + x).to_string(), (200 + 28).to_string());
-        desktop.xdotool(&["mousemove", "--sync", &x, &y, "click", "1"]);
+        desktop.xdotool(&["mousemove", &x, &y, "click", "1"]);
     };
     let (mark, pause, stop) = (197, 233, 270);
     wait_for("a pause", LIMIT, || {
