@@ -20,7 +20,7 @@ use crate::{
 };
 use capture::SourceEvent;
 use crossbeam_channel::{Receiver, Sender, never, select};
-use model::{Annotation, Gap, Layout, Manifest, SessionId, Size, Timestamp, TrackId};
+use model::{Annotation, Gap, Layout, SessionId, Size, Timestamp, TrackId};
 use std::{
     collections::HashMap,
     sync::{
@@ -29,7 +29,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use store::{ChunkStore, StoreError};
+use store::{ChunkStore, SessionSummary, StoreError};
 
 /// How often disk and sleep are looked at, and listeners hear a snapshot.
 const TICK: Duration = Duration::from_millis(500);
@@ -80,7 +80,7 @@ pub(crate) enum Input {
         track: TrackId,
         message: String,
     },
-    Finalized(Box<Result<Manifest, StoreError>>),
+    Finalized(Box<Result<SessionSummary, StoreError>>),
     /// Somebody asks which session runs, and how far it is.
     Now(Sender<Option<(SessionId, Timestamp)>>),
     /// A session has this title now.
@@ -413,14 +413,14 @@ impl Loop {
         self.publish_snapshot();
     }
 
-    fn finalized(&mut self, outcome: Result<Manifest, StoreError>) {
+    fn finalized(&mut self, outcome: Result<SessionSummary, StoreError>) {
         let Some(session) = self.session.take() else { return };
         self.library_changes += 1;
         self.preview.change();
         let stoppers = std::mem::take(&mut self.stoppers);
         match outcome {
-            Ok(manifest) => {
-                let summary = session.finish(&manifest);
+            Ok(stored) => {
+                let summary = session.finish(&stored);
                 tracing::info!(session = %summary.session, bytes = summary.bytes, "finalized");
                 self.tell_finished(&summary, &stoppers);
             }
@@ -428,9 +428,9 @@ impl Loop {
                 let reason = format!("could not finalize, the next command recovers what is there: {error}");
                 tracing::error!("{reason}");
                 // What is known so far. The next engine's opening knows better, so this one makes room for it.
-                let manifest =
-                    self.store.manifest(session.meta.id).unwrap_or_else(|_| session.nothing_written());
-                let summary = Summary { reason: Some(reason), ..session.finish(&manifest) };
+                let stored =
+                    self.store.session(session.meta.id).unwrap_or_else(|_| session.nothing_written());
+                let summary = Summary { reason: Some(reason), ..session.finish(&stored) };
                 self.is_ending = true;
                 self.tell_finished(&summary, &stoppers);
             }

@@ -19,11 +19,11 @@ use capture::{Intake, LostReason, Outlet, SourceEvent};
 use crossbeam_channel::{Sender, bounded};
 use media::ChunkPolicy;
 use model::{
-    Annotation, Gap, GapReason, InputEvent, Layout, LayoutChange, Manifest, RecordingId, Retention,
-    SessionId, SessionMeta, SessionState, Size, Span, Timestamp, TrackId,
+    Annotation, Gap, GapReason, InputEvent, Layout, LayoutChange, RecordingId, Retention, SessionId,
+    SessionMeta, SessionState, Size, Span, Timestamp, TrackId,
 };
 use std::{collections::HashMap, thread::JoinHandle, time::Duration};
-use store::ChunkStore;
+use store::{ChunkStore, SessionSummary};
 use uuid::Uuid;
 
 /// While a layout is dragged, it is written down no more often than this.
@@ -487,39 +487,33 @@ impl Session {
     }
 
     /// What there is to say of a session whose rows cannot be read.
-    pub(crate) fn nothing_written(&self) -> Manifest {
-        Manifest { meta: self.meta.clone(), tracks: Vec::new() }
+    pub(crate) fn nothing_written(&self) -> SessionSummary {
+        SessionSummary { meta: self.meta.clone(), span: Span::default(), bytes: 0, chunks: 0 }
     }
 
     /// Waits for the threads, which have ended or are about to, and says how it went.
-    pub(crate) fn finish(self, manifest: &Manifest) -> Summary {
+    pub(crate) fn finish(self, stored: &SessionSummary) -> Summary {
         drop(self.sources);
         for thread in self.workers.into_iter().map(|worker| worker.thread).chain([self.writer_thread]) {
             if thread.join().is_err() {
                 tracing::error!(session = %self.meta.id, "a thread of the session panicked");
             }
         }
-        let lost: Duration = (manifest.meta.gaps.iter())
+        let lost: Duration = (stored.meta.gaps.iter())
             .filter(|gap| gap.reason != GapReason::Paused)
             .map(|gap| gap.span.duration())
             .sum();
         Summary {
             session: self.meta.id,
             recording: self.meta.recording,
-            duration_ms: millis(played(manifest)),
-            bytes: manifest.bytes(),
+            duration_ms: millis(stored.played()),
+            bytes: stored.bytes,
             frames: self.status.report().frames,
-            tracks: manifest.tracks.iter().map(|track| track.track.id.to_string()).collect(),
+            tracks: stored.meta.tracks.iter().map(|track| track.id.to_string()).collect(),
             lost_ms: millis(lost),
             reason: self.reason,
         }
     }
-}
-
-/// How long a session plays: its span without what is left out on all tracks.
-fn played(manifest: &Manifest) -> Duration {
-    let skipped: Duration = manifest.meta.session_gaps().map(Span::duration).sum();
-    manifest.span().duration().saturating_sub(skipped)
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

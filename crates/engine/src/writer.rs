@@ -60,8 +60,8 @@ pub(crate) fn run(mut writer: SessionWriter, queue: &Receiver<Write>, inputs: &S
     {
         tracing::error!(%error, "cannot write down how sound and pictures compare");
     }
-    let manifest = writer.finalize(SessionState::Finalized);
-    let _ending = inputs.send(Input::Finalized(Box::new(manifest)));
+    let outcome = writer.finalize(SessionState::Finalized);
+    let _ending = inputs.send(Input::Finalized(Box::new(outcome)));
 }
 
 /// Sound against pictures: the mix against the program, or against what pictures there are.

@@ -6,7 +6,7 @@
 //! with what it has. Tested by simulation, in `sim`.
 
 use crate::{
-    Append, ChunkStore, StoreError,
+    Append, ChunkStore, SessionSummary, StoreError,
     cipher::{self, About, Cipher, Encrypter},
     document::write_whole,
     error::At as _,
@@ -15,8 +15,8 @@ use crate::{
     store::Inner,
 };
 use model::{
-    Chunk, ChunkId, Gap, Hash, Init, InitUse, LayoutChange, Manifest, Part, PartMark, Piece, SelfCheck,
-    SessionId, SessionMeta, SessionState, Span, TrackId, TrackInfo,
+    Chunk, ChunkId, Gap, Hash, Init, InitUse, LayoutChange, Part, PartMark, Piece, SelfCheck, SessionId,
+    SessionMeta, SessionState, Span, TrackId, TrackInfo,
 };
 use std::{
     collections::BTreeMap,
@@ -173,9 +173,9 @@ impl SessionWriter {
         }
     }
 
-    /// Ends the session: seals what is open, and says that no more will come. May be repeated, after an error above
-    /// all.
-    pub fn finalize(&mut self, state: SessionState) -> Result<Manifest> {
+    /// Ends the session: seals what is open, and says that no more will come. Gives what there is of it. May be repeated,
+    /// after an error above all.
+    pub fn finalize(&mut self, state: SessionState) -> Result<SessionSummary> {
         let inner = &self.store.inner;
         for track in self.tracks.values_mut() {
             inner.noting(track.seal_open(inner))?;
@@ -190,7 +190,7 @@ impl SessionWriter {
             })?;
             self.finalized = true;
         }
-        self.store.manifest(self.session)
+        self.store.session(self.session)
     }
 
     fn inner(&self) -> &Inner {

@@ -82,13 +82,15 @@ fn details_can_be_changed_while_recording() {
     let (folder, store) = empty();
     let mut writer = write_until(&store, 1, |step| matches!(step, Step::Finalize(_)));
     store.update(session_id(1), |details| details.title = "Renamed".to_owned()).unwrap();
-    let manifest = writer.finalize(SessionState::Finalized).unwrap();
-    assert_eq!(manifest.meta.title, "Renamed");
-    assert_eq!(writer.finalize(SessionState::Finalized).unwrap(), manifest, "finalizing may be repeated");
+    let stored = writer.finalize(SessionState::Finalized).unwrap();
+    assert_eq!(stored.meta.title, "Renamed");
+    assert_eq!(writer.finalize(SessionState::Finalized).unwrap(), stored, "finalizing may be repeated");
     let long = store.update(session_id(1), |details| details.title = "x".repeat(201));
     assert!(matches!(long, Err(StoreError::TooLong { what: "title", limit: 200 })));
+    let manifest = store.manifest(session_id(1)).unwrap();
     drop((writer, store));
     let (store, _) = ChunkStore::open(Arc::new(OsFs), folder.path()).unwrap();
+    assert_eq!(store.session(session_id(1)).unwrap(), stored);
     assert_eq!(store.manifest(session_id(1)).unwrap(), manifest);
 }
 
@@ -126,7 +128,8 @@ fn pieces_out_of_order_are_refused_and_change_nothing() {
     for piece in [part, seal] {
         assert!(matches!(writer.write(piece.clone()), Err(StoreError::OutOfOrder { .. })), "{piece:?}");
     }
-    let manifest = writer.finalize(SessionState::Finalized).unwrap();
+    writer.finalize(SessionState::Finalized).unwrap();
+    let manifest = store.manifest(session_id(1)).unwrap();
     assert!(manifest.tracks.iter().all(|track| track.chunks.len() == 1), "both open chunks were sealed");
     store.verify_invariants().unwrap();
 }

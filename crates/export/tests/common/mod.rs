@@ -262,7 +262,8 @@ fn store_with(key: Option<Key>, tracks: Vec<(TrackKind, &str, Vec<Piece>)>, gaps
     for span in gaps {
         writer.gap(Gap { track: None, span: *span, reason: GapReason::Paused }).unwrap();
     }
-    let manifest = writer.finalize(SessionState::Finalized).unwrap();
+    let session = writer.finalize(SessionState::Finalized).unwrap().meta.id;
+    let manifest = store.manifest(session).unwrap();
     Recorded { dir, store, manifest }
 }
 
