@@ -1,7 +1,7 @@
 //! Encrypted sessions on real files, with their key, without it, and with another.
 
-use model::{Chunk, KeyId, Manifest, SessionMeta, SessionState};
-use sim::{KeyBox, Play, Script, SimFs, key, meta, session_id};
+use model::{Chunk, KeyId, Manifest, Piece, SessionMeta, SessionState};
+use sim::{KeyBox, Play, Random, Script, SimFs, Step, key, meta, session_id};
 use spool_store::{ChunkStore, Damage, Details, Key, OsFs, Recovered, StoreError};
 use std::{
     collections::BTreeMap,
@@ -294,4 +294,79 @@ fn what_is_made_of_a_session_is_covered_as_it_is() {
     library.keys.empty();
     assert!(matches!(store.cover(session_id(2)), Err(StoreError::Locked { .. })));
     assert!(store.cover(session_id(1)).is_ok());
+}
+
+/// Somebody without the key changes a file: cuts it, repeats, moves and flips what is in it.
+#[test]
+fn whatever_is_done_to_a_file_only_what_was_recorded_is_read() {
+    let library = Library::new();
+    let originals = files(library.folder.path());
+    let mut script = Script::session(session_id(3), 3, 5 * SECOND);
+    script.steps.truncate(script.steps.len() - 5);
+    let mut written: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for step in script.steps {
+        if let Step::Write(_, Piece::Part(part)) = step {
+            written.entry(part.chunk.track.to_string()).or_default().extend_from_slice(&part.bytes);
+        }
+    }
+    let is_chunk = |path: &&PathBuf| {
+        path.starts_with(library.session(3))
+            && path.extension().is_some_and(|end| end == "m4s" || end == "open")
+    };
+    let chunks: Vec<&PathBuf> = originals.keys().filter(is_chunk).collect();
+    let mut random = Random::new(1);
+    for round in 0..60 {
+        for (path, bytes) in &originals {
+            fs::write(path, bytes).unwrap();
+        }
+        let chosen = chunks[random.up_to(chunks.len() - 1)];
+        let mut changed = originals[chosen].clone();
+        for _ in 0..=random.up_to(2) {
+            change(&mut changed, &mut random);
+        }
+        fs::write(chosen, &changed).unwrap();
+        if random.chance(25) {
+            fs::remove_file(library.folder.path().join("spool.db")).unwrap();
+        }
+        library.keys.empty();
+        let put_in_order = library.open().1.sessions;
+        assert!(put_in_order.iter().all(|found| found.session == session_id(1)), "round {round}");
+        assert_eq!(fs::read(chosen).unwrap(), changed, "round {round}");
+        library.keys.put(key());
+        let (store, _) = library.open();
+        for chunk in store.manifest(session_id(3)).unwrap().tracks.iter().flat_map(|track| &track.chunks) {
+            let written = &written[chunk.id.track.as_str()];
+            match store.read(&chunk.id) {
+                Ok(bytes) => assert!(
+                    written.windows(bytes.len()).any(|found| found == &bytes[..]),
+                    "round {round}: {} has what nobody wrote",
+                    chunk.id
+                ),
+                Err(StoreError::Damaged { .. } | StoreError::Missing { .. }) => {}
+                Err(error) => panic!("round {round}: {error}"),
+            }
+        }
+        drop(store);
+        // What an opening made of it is of no use for the next round.
+        for (path, _) in files(library.folder.path()) {
+            if !originals.contains_key(&path) {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+}
+
+fn change(bytes: &mut Vec<u8>, random: &mut Random) {
+    let (from, size) = (random.up_to(bytes.len()), random.up_to(2_000));
+    let range = from..(from + size).min(bytes.len());
+    match random.up_to(4) {
+        0 => bytes.truncate(from),
+        1 => drop(bytes.drain(range)),
+        2 => {
+            let (copied, to) = (bytes[range].to_vec(), random.up_to(bytes.len()));
+            drop(bytes.splice(to..to, copied));
+        }
+        3 => bytes[range].fill(0),
+        _ => bytes[range].iter_mut().take(1).for_each(|byte| *byte ^= 1 << random.up_to(7)),
+    }
 }
