@@ -1,6 +1,6 @@
 //! The border between Rust and the front end in TypeScript, written from the Rust types: `ui/src/bindings.ts`.
 
-use crate::{commands::About, events::EngineState};
+use crate::{commands::About, events::EngineState, updates::Newer};
 use engine::{
     Problem,
     command::{Command, Event, Reply},
@@ -49,6 +49,7 @@ fn bindings() -> String {
     found.visit::<Problem>();
     found.visit::<About>();
     found.visit::<EngineState>();
+    found.visit::<Newer>();
     let declared: Vec<String> = found.declared.into_values().collect();
     format!("{HEAD}\n{}", declared.join("\n"))
 }

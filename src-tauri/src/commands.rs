@@ -7,7 +7,7 @@ use crate::{
     hotkeys::{Hotkey, Hotkeys},
     link::Link,
     platform::{self, Session},
-    windows,
+    updates, windows,
     words::Language,
 };
 use engine::{
@@ -39,6 +39,8 @@ pub(crate) struct About {
     hotkeys: Vec<Hotkey>,
     /// Whether the small window is left out of what is recorded.
     hides_controller: bool,
+    /// Whether the app can replace itself by a newer version; else the system does.
+    updates_itself: bool,
 }
 
 /// The system's clipboard, kept open: on some systems what was copied is gone with whoever copied it.
@@ -81,6 +83,7 @@ pub(crate) async fn about(
         session: platform::session(),
         hotkeys: hotkeys.all(language.words()),
         hides_controller: platform::HIDES_WINDOWS,
+        updates_itself: updates::updates_itself(),
     })
 }
 

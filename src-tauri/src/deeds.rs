@@ -59,14 +59,14 @@ async fn ask(app: &AppHandle, link: &Link, command: Command) -> Result<Reply, Pr
     .await
 }
 
-async fn activity(app: &AppHandle, link: &Link) -> Result<Activity, Problem> {
+pub(crate) async fn activity(app: &AppHandle, link: &Link) -> Result<Activity, Problem> {
     match ask(app, link, Command::Status).await? {
         Reply::Status(snapshot) => Ok(snapshot.activity),
         other => Err(surprise(&other)),
     }
 }
 
-async fn settings(app: &AppHandle, link: &Link) -> Result<Vec<Setting>, Problem> {
+pub(crate) async fn settings(app: &AppHandle, link: &Link) -> Result<Vec<Setting>, Problem> {
     match ask(app, link, Command::Settings { key: None }).await? {
         Reply::Settings(settings) => Ok(settings),
         other => Err(surprise(&other)),

@@ -17,6 +17,7 @@ mod platform;
 mod protocol;
 mod start;
 mod tray;
+mod updates;
 mod windows;
 mod words;
 
@@ -52,7 +53,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
 }
 
 fn builder() -> tauri::Builder<tauri::Wry> {
-    platform::equip(tauri::Builder::default())
+    let builder = platform::equip(tauri::Builder::default())
         // The first plugin, since the others should not even begin in a second instance.
         .plugin(tauri_plugin_single_instance::init(|app, arguments, folder| {
             start::again(app, &arguments, &folder);
@@ -62,7 +63,8 @@ fn builder() -> tauri::Builder<tauri::Wry> {
         .plugin(tauri_plugin_notification::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
         .plugin(windows::memory())
-        .plugin(tauri_plugin_global_shortcut::Builder::new().build())
+        .plugin(tauri_plugin_global_shortcut::Builder::new().build());
+    updates::add(builder)
         .register_asynchronous_uri_scheme_protocol("engine", |context, request, responder| {
             protocol::answer(context.app_handle(), &request, responder);
         })
@@ -74,6 +76,8 @@ fn builder() -> tauri::Builder<tauri::Wry> {
             commands::copy_text,
             commands::reveal,
             commands::show_controller,
+            updates::install_update,
+            updates::look_for_update,
         ])
         .on_window_event(windows::hear)
         .manage(events::Latest::default())

@@ -11,6 +11,7 @@ pub mod disk;
 pub mod film;
 pub mod keychain;
 pub mod library;
+pub mod makers;
 pub mod package;
 pub mod program;
 pub mod random;

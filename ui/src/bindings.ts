@@ -23,7 +23,11 @@ hotkeys: Array<Hotkey>,
 /**
  * Whether the small window is left out of what is recorded.
  */
-hides_controller: boolean, };
+hides_controller: boolean, 
+/**
+ * Whether the app can replace itself by a newer version; else the system does.
+ */
+updates_itself: boolean, };
 
 /**
  * What the engine is doing.
@@ -769,6 +773,15 @@ label: string, };
  * Which tracks a session writes.
  */
 export type Mode = "program" | "tracks" | "both";
+
+/**
+ * A version that is newer than this one.
+ */
+export type Newer = { version: string, 
+/**
+ * What is new in it, in its makers' words.
+ */
+notes: string | null, };
 
 /**
  * In which order recordings are listed.

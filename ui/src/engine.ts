@@ -2,7 +2,7 @@
 
 import { convertFileSrc, invoke } from "@tauri-apps/api/core";
 import { listen as hear, type UnlistenFn } from "@tauri-apps/api/event";
-import type { About, Command, EngineState, Event, Problem, Reply } from "./bindings";
+import type { About, Command, EngineState, Event, Newer, Problem, Reply } from "./bindings";
 
 type Answer = Exclude<Reply, string>;
 /** The names of all replies that carry something. */
@@ -86,3 +86,7 @@ export const reveal = (path: string) => invoke<void>("reveal", { path });
 export const copyText = (text: string) => invoke<void>("copy_text", { text });
 /** Shows or hides the small floating window. */
 export const showController = (visible: boolean) => invoke<void>("show_controller", { visible });
+/** Asks the makers' server for a newer version; none where this is the newest. Rejects where nobody may be asked. */
+export const lookForUpdate = () => invoke<Newer | null>("look_for_update");
+/** Installs it and starts the app anew. Rejects while a recording runs. */
+export const installUpdate = () => invoke<void>("install_update");

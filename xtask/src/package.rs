@@ -4,7 +4,7 @@
 //! line lies, and which libraries both programs need. `tests/tests/package.rs` installs the outcome.
 
 use crate::{
-    front, setup,
+    front, run, setup,
     sh::{Failure, Result, cargo, read, root, say, succeed, target},
 };
 use std::{
@@ -57,7 +57,7 @@ pub(crate) fn run(words: &[&str]) -> Result {
     let wish = Wish::parse(words)?;
     setup::for_packages()?;
     if wish.profile == Profile::Release {
-        build()?;
+        build(wish.updates_itself)?;
     }
     front::install()?;
     let kinds = wish.kinds.join(",");
@@ -108,11 +108,15 @@ impl Profile {
     }
 }
 
-fn build() -> Result {
+fn build(updates_itself: bool) -> Result {
     front::build()?;
     say("building spool and its app");
-    succeed(&mut cargo(&["build", "--release", "--package", "spool-cli"]))?;
-    succeed(&mut cargo(&["build", "--release", "--package", "spool-app"]))
+    run::build()?;
+    let mut app = cargo(&["build", "--release", "--package", "spool-app"]);
+    if updates_itself {
+        app.args(["--features", "updater"]);
+    }
+    succeed(&mut app)
 }
 
 /// Copies the programs to where the bundler looks for them, without what only debuggers read.
@@ -160,6 +164,10 @@ fn known_by_the_build(wish: &Wish, folder: &Path) -> Result<String> {
         let host = read(Command::new("rustc").args(["--print", "host-tuple"]))?;
         copy(&spool, &folder.join(format!("spool-{}{EXE_SUFFIX}", host.trim())))?;
         bundle.push(format!("\"externalBin\": [{}]", quoted(&folder.join("spool").display().to_string())));
+        // Whose certificate in the system's store signs installers.
+        if let Ok(thumbprint) = env::var("SPOOL_WINDOWS_THUMBPRINT") {
+            bundle.push(format!("\"windows\": {{\"certificateThumbprint\": {}}}", quoted(&thumbprint)));
+        }
     }
     if wish.updates_itself && env::var_os("TAURI_SIGNING_PRIVATE_KEY").is_some() {
         bundle.push("\"createUpdaterArtifacts\": true".to_owned());

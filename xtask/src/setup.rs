@@ -103,6 +103,7 @@ const INSTALL: &[Need] = &[
     program("appstream", "appstreamcli"),
     program("desktop-file-utils", "desktop-file-validate"),
     program("libglib2.0-bin", "gio"),
+    program("jq", "jq"),
 ];
 
 /// Says what a program needs, in rpm's words.

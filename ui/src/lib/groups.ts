@@ -5,7 +5,7 @@ import type { Setting } from "../bindings";
 export type GroupName = "picture" | "sources" | "camera" | "pointer" | "start" | "storage" | "other";
 
 /** Settings that are a memory, or have a place of their own in the window. */
-export const hidden = new Set(["screen-token", "encryption-key", "theme", "language", "library-view", "first-run"]);
+export const hidden = new Set(["screen-token", "encryption-key", "theme", "language", "library-view", "first-run", "updates"]);
 /** Settings that are keys, which are shown beside whether they work. */
 export const isHotkey = (key: string) => key.startsWith("hotkey-");
 

@@ -376,6 +376,13 @@ export const de: Words = {
     diagnostics: "Diagnose kopieren",
     diagnosticsHint: "Versionen und Zustände, nichts von dem, was Sie aufgenommen haben",
     forgetScreen: "Bildschirm neu erfragen",
+    updates: {
+      newer: (version) => `Spool ${version} ist verfügbar`,
+      newest: "Diese Version ist die neueste",
+      look: "Nach einer neueren Version fragen",
+      install: "Installieren und neu starten",
+      afterRecording: "Kann installiert werden, sobald die Aufnahme beendet ist",
+    },
     names: {
       camera: ["Kamera", "Welche Kamera benutzt wird"],
       "camera-format": ["Kameraformat", "Größe und Bilder pro Sekunde, um die die Kamera gebeten wird"],
@@ -411,9 +418,10 @@ export const de: Words = {
       "keep-days": ["Aufnahmen behalten für", "Ältere werden gelöscht"],
       "keep-size": ["Höchstens behalten", "Der Papierkorb und dann die ältesten werden gelöscht, wenn Aufnahmen mehr belegen"],
       "keep-unverified": ["Nur was anderswo sicher ist", "Alter und Größe löschen nur, was ein Server geprüft hat. Noch gibt es keinen, also löschen sie nichts, solange dies an ist"],
+      updates: ["Neuere Versionen", "Fragt beim Öffnen des Fensters den Server der Hersteller. Ist dies aus, spricht Spool mit keinem anderen Computer"],
     },
     values: {
-      on: "An", off: "Aus", default: "Automatisch", best: "Bestes", never: "Nie", system: "Wie das System",
+      on: "An", off: "Aus", default: "Automatisch", best: "Bestes", never: "Nie", system: "Wie das System", ask: "Fragen",
       program: "Ein Bild", tracks: "Einzelne Spuren", both: "Beides",
       circle: "Kreis", rounded: "Abgerundet", rectangle: "Rechteck",
       "top-left": "Oben links", "top-right": "Oben rechts", "bottom-left": "Unten links", "bottom-right": "Unten rechts",

@@ -376,6 +376,13 @@ export const en = {
     diagnostics: "Copy diagnostics",
     diagnosticsHint: "Versions and states, without anything that you have recorded",
     forgetScreen: "Ask again which screen",
+    updates: {
+      newer: (version: string) => `Spool ${version} is available`,
+      newest: "This version is the newest",
+      look: "Look for a newer version",
+      install: "Install and start again",
+      afterRecording: "Can be installed when the recording has ended",
+    },
     names: {
       camera: ["Camera", "Which camera is used"],
       "camera-format": ["Camera format", "Size and pictures a second that the camera is asked for"],
@@ -411,9 +418,10 @@ export const en = {
       "keep-days": ["Keep recordings for", "Older ones are deleted"],
       "keep-size": ["Keep at most", "The trash and then the oldest are deleted when recordings take more than this"],
       "keep-unverified": ["Only what is safe elsewhere", "Age and size delete only what a server has verified. There is none yet, so while this is on nothing is deleted by them"],
+      updates: ["Newer versions", "Asks the makers’ server when the window opens. While this is off, Spool talks to no other computer"],
     } as Record<string, [string, string]>,
     values: {
-      on: "On", off: "Off", default: "Automatic", best: "Best", never: "Never", system: "As the system",
+      on: "On", off: "Off", default: "Automatic", best: "Best", never: "Never", system: "As the system", ask: "Ask",
       program: "One picture", tracks: "Separate tracks", both: "Both",
       circle: "Circle", rounded: "Rounded", rectangle: "Rectangle",
       "top-left": "Top left", "top-right": "Top right", "bottom-left": "Bottom left", "bottom-right": "Bottom right",

@@ -52,7 +52,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     setting("fps", "30", "most pictures a second", ["24", "30", "60"]), setting("idle-exit", "60s", "an engine with nothing to do ends"), setting("keys", "off", "whether keys are recorded", ["on", "off"]), setting("keys-shown", "on", "whether keys are shown", ["on", "off"]),
     setting("mic", "default", "the microphone"), setting("mode", "program", "what is recorded", ["program", "tracks", "both"]), setting("pointer-hide", "never", "hides a resting pointer"), setting("pointer-ripple", "off", "a ring", ["on", "off"]),
     setting("pointer-shown", "on", "whether the pointer is seen", ["on", "off"]), setting("pointer-size", "100%", "size of the pointer"), setting("preset", "1080p", "largest picture", ["480p", "720p", "1080p", "1440p", "2160p"], true),
-    setting("screen", "default", "the screen, window or region"), setting("screen-token", "abc", "what the desktop gave"), setting("system-audio", "default", "what the speakers play", [], true), setting("countdown", "0", "seconds before", ["0", "3", "5", "10"]), setting("trash-keep", "30d", "what lies in the trash is deleted"),
+    setting("screen", "default", "the screen, window or region"), setting("screen-token", "abc", "what the desktop gave"), setting("system-audio", "default", "what the speakers play", [], true), setting("countdown", "0", "seconds before", ["0", "3", "5", "10"]), setting("trash-keep", "30d", "what lies in the trash is deleted"), setting("updates", "off", "whether somebody is asked", ["off", "ask"]),
   ];
   const device = (id: string, kind: string, name: string, size: [number, number] | null, is_default = false, formats: string[] = []): Device => ({ id, kind, name, is_default, size, formats });
   const devices = [
@@ -115,7 +115,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     begin: () => ({ begun: { session: "s", recording: "r", notices: [] } }),
     export: ({ output }: { output: string }) => ({ exported: { output, bytes: 41e6, duration_ms: 12_000, skipped: [] } }),
   };
-  const about = { version: "0.3.0", data: "/home/mara/.local/share/spool", system: "Debian GNU/Linux 12", session: "x11", hides_controller: false, hotkeys: [
+  const about = { version: "0.3.0", data: "/home/mara/.local/share/spool", system: "Debian GNU/Linux 12", session: "x11", hides_controller: false, updates_itself: true, hotkeys: [
     { action: "record", keys: "Ctrl+Shift+R", state: "active", advice: "" }, { action: "pause", keys: "Ctrl+Shift+P", state: "active", advice: "" },
     { action: "annotate", keys: "Ctrl+Shift+A", state: "taken", advice: "Another program holds these keys." } ] };
   const shell: Record<string, (args: never) => unknown> = {
@@ -126,7 +126,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
       if (fail[name]) throw { code: "invalid", message: fail[name] };
       return value === undefined ? (plain[name]?.() ?? "done") : (carrying[name]?.(value as never) ?? "done");
     },
-    about: () => about, choose_file: ({ suggestedName }: { suggestedName: string }) => `/home/mara/Videos/${suggestedName}`,
+    about: () => about, look_for_update: () => ({ version: "0.4.0", notes: "Sharper letters." }), install_update: () => null, choose_file: ({ suggestedName }: { suggestedName: string }) => `/home/mara/Videos/${suggestedName}`,
     "plugin:event|listen": ({ event, handler }: { event: string; handler: number }) => {
       const hear = (window as unknown as Record<string, (message: unknown) => void>)[`_${handler}`]!;
       listeners.set(event, [...(listeners.get(event) ?? []), hear]);

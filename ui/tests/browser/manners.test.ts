@@ -56,6 +56,16 @@ test("sources are switched and chosen, and what was chosen comes back", async ()
   await page.context().close();
 });
 
+test("nobody is asked for a newer version before that is chosen", async () => {
+  const page = await openPage(stage, "#/settings");
+  await page.waitForSelector("#setting-updates");
+  expect(await page.locator("text=Spool 0.4.0 is available").count()).toBe(0);
+  await page.selectOption("#setting-updates", "ask");
+  await page.waitForSelector(".row >> text=Spool 0.4.0 is available");
+  await page.click("text=Install and start again");
+  await page.context().close();
+});
+
 test("recording begins after the countdown, with what was said about it", async () => {
   const page = await openPage(stage, "#/record");
   await page.fill("[aria-label=Title]", "Figures");

@@ -202,6 +202,12 @@ pub(crate) const KNOWN: &[Known] = &[
         Values::Offered(&["1d", "7d", "30d", "off"], |value| parse_age(value).map(drop)),
         "what lies in the trash for longer is deleted for good: a time such as 7d or 12h, or off for never",
     ),
+    known(
+        "updates",
+        "off",
+        Values::OneOf(&["off", "ask"]),
+        "whether the app asks its makers' server for newer versions, where the system does not update it: off or ask",
+    ),
 ];
 
 const HOTKEY: Values = Values::Taken(parse_keys);
