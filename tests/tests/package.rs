@@ -21,6 +21,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 const SPOOL: &str = "/usr/bin/spool";
 const APP: &str = "/usr/bin/spool-app";
 const LAUNCHER: &str = "/usr/share/applications/Spool.desktop";
+/// What portals look for, by the app's id.
+const PORTAL_ENTRY: &str = "/usr/share/applications/io.spool.desktop.desktop";
 const STORE_PAGE: &str = "/usr/share/metainfo/io.spool.desktop.metainfo.xml";
 /// The package's own name for what Tauri writes into the app: which kind of package it came in.
 const KIND: &str = "__TAURI_BUNDLE_TYPE_VAR_";
@@ -30,11 +32,11 @@ fn debian_s_package_is_installed_used_and_removed() {
     let _turn = my_turn();
     let installed = Installed::from(package("deb"));
     let files = installed.files();
-    for file in [SPOOL, APP, LAUNCHER, STORE_PAGE, "/usr/share/doc/spool/copyright"] {
+    for file in [SPOOL, APP, LAUNCHER, PORTAL_ENTRY, STORE_PAGE, "/usr/share/doc/spool/copyright"] {
         assert!(files.contains(&PathBuf::from(file)), "no {file} in {files:?}");
     }
     assert_eq!(text(tool("dpkg").args(["--verify", "spool"])), "", "files are not as they were packed");
-    text(tool("desktop-file-validate").arg(LAUNCHER));
+    text(tool("desktop-file-validate").args([LAUNCHER, PORTAL_ENTRY]));
     text(tool("appstreamcli").args(["validate", "--no-net", STORE_PAGE]));
 
     let display = Display::start(1280, 800);
