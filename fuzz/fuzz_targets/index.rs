@@ -29,7 +29,8 @@ fn left() -> &'static Left {
         for piece in library::pieces(5) {
             writer.write(piece).expect("pieces can be written");
         }
-        let manifest = writer.finalize(SessionState::Finalized).expect("a session can end");
+        let session = writer.finalize(SessionState::Finalized).expect("a session can end").meta.id;
+        let manifest = store.manifest(session).expect("it can be read");
         drop((writer, store));
         // Once more, so that all is in the database itself and nothing in its log.
         drop(open(folder.path()));
