@@ -1,5 +1,6 @@
 // Which language is spoken, and its catalogue.
 
+import { regionOf } from "../lib/plan";
 import { kept } from "../state/settings.svelte";
 import { de } from "./de";
 import { en, type Words } from "./en";
@@ -20,3 +21,8 @@ export const language = (): Language => (wished.value === "system" ? system : wi
 export const say = (): Words => catalogues[language()];
 /** For numbers and dates: the system's region where it speaks the same language. */
 export const locale = (): string => navigator.languages.find((tag) => tag.slice(0, 2) === language()) ?? language();
+/** A source's name for people: parts of screens are known by their numbers alone. */
+export function sourceName(name: string): string {
+  const region = regionOf(name);
+  return region ? `${say().record.region} ${region}` : name;
+}
