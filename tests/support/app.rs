@@ -89,6 +89,14 @@ impl Desktop {
         });
     }
 
+    /// The same where it can be asked whether it listens: one press is enough.
+    #[track_caller]
+    pub fn record_in(&self, app: &App<'_>) {
+        app.keys();
+        self.press("ctrl+shift+r");
+        self.wait_until("recording");
+    }
+
     /// Waits until the engine says that it does this.
     #[track_caller]
     pub fn wait_until(&self, activity: &str) -> Value {

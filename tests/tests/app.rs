@@ -70,9 +70,7 @@ fn a_recording_outlives_the_app() {
     let display = Display::start(1280, 800);
     let desktop = Desktop::start(&display);
     let app = desktop.open(&[]);
-    app.keys();
-    desktop.press("ctrl+shift+r");
-    desktop.wait_until("recording");
+    desktop.record_in(&app);
     let begun = desktop.spool.elapsed();
     app.kill();
     wait_for("the recording to go on", LIMIT, || (desktop.spool.elapsed() > begun + 1.5).then_some(()));
@@ -95,9 +93,7 @@ fn the_app_starts_an_engine_that_died_and_shows_what_it_saved() {
          handler: window.__TAURI_INTERNALS__.transformCallback(({ payload }) => \
          (window.states ??= []).push(payload.state)) }).then(() => true)",
     );
-    app.keys();
-    desktop.press("ctrl+shift+r");
-    desktop.wait_until("recording");
+    desktop.record_in(&app);
     wait_for("two seconds", LIMIT, || (desktop.spool.elapsed() > 2.0).then_some(()));
     desktop.spool.signal_engine(Signal::KILL);
     app.window.until("window.states?.at(-1) === 'connected'");

@@ -300,9 +300,7 @@ fn keys_mark_and_draw() {
     let notices = Notices::start(&desktop.sound.bus());
     desktop.spool.run(["config", "first-run=off"]).ok();
     let app = desktop.open(&["spool://library"]);
-    app.keys();
-    desktop.press("ctrl+shift+r");
-    desktop.wait_until("recording");
+    desktop.record_in(&app);
     wait_for("a second", LIMIT, || (desktop.spool.elapsed() > 1.0).then_some(()));
     desktop.press("ctrl+shift+m");
     let marks = || desktop.spool.json(&["show", "last"])["marks"].as_array().cloned().unwrap_or_default();
@@ -328,9 +326,7 @@ fn the_small_window_floats_and_its_buttons_work() {
     let display = Display::start(1280, 800);
     let desktop = Desktop::start(&display);
     let app = desktop.open(&[]);
-    app.keys();
-    desktop.press("ctrl+shift+r");
-    desktop.wait_until("recording");
+    desktop.record_in(&app);
     assert_eq!(app.invoke("about")["hides_controller"], false, "no X server leaves a window out");
     app.invoke_with("show_controller", &json!({ "visible": true }));
     let place = || wait_for("the small window", LIMIT, || desktop.window("^Spool controls$"));

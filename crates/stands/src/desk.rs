@@ -13,7 +13,10 @@ pub use notices::{Notice, Notices};
 pub use tray::{Entry, Tray};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use zbus::blocking::{Connection, connection::Builder};
+use zbus::{
+    blocking::{Connection, connection::Builder},
+    object_server::Interface,
+};
 
 /// Things that are heard on one thread and read on another.
 #[derive(Debug)]
@@ -41,11 +44,10 @@ impl<T: Clone> Heard<T> {
     }
 }
 
-/// A connection to a bus. What is to be served goes there before the name is taken.
-fn join(bus: &str) -> Builder<'_> {
-    Builder::address(bus).expect("it is an address")
-}
-
-fn connect(builder: Builder<'_>) -> Connection {
+/// Serves one thing on a bus, at its place and under its name. It is there before the name is taken.
+fn serve(bus: &str, place: &str, name: &str, served: impl Interface) -> Connection {
+    let builder = Builder::address(bus).expect("it is an address");
+    let builder = builder.serve_at(place, served).expect("the place is free");
+    let builder = builder.name(name).expect("it is a name");
     builder.build().expect("the bus takes connections, and the name is free")
 }

@@ -64,11 +64,12 @@ impl ChunkStore {
             Ok((file.metadata()?.len(), first, file))
         });
         let (size, first, file) = opened.map_err(|error| unreadable(chunk, &path, error))?;
-        let bytes = match first == cipher::MAGIC {
-            true => ChunkBytes::Memory(Cursor::new(self.inner.read_chunk(chunk)?.into())),
-            false => ChunkBytes::File(file),
+        let (size, bytes) = if first == cipher::MAGIC {
+            let bytes = Bytes::from(self.inner.read_chunk(chunk)?);
+            (bytes.len() as u64, ChunkBytes::Memory(Cursor::new(bytes)))
+        } else {
+            (size, ChunkBytes::File(file))
         };
-        let size = if let ChunkBytes::Memory(bytes) = &bytes { bytes.get_ref().len() as u64 } else { size };
         if size == chunk.size { Ok(bytes) } else { Err(StoreError::Damaged { chunk: chunk.id.clone() }) }
     }
 

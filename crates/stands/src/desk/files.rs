@@ -1,6 +1,6 @@
 //! A file manager (org.freedesktop.FileManager1).
 
-use super::{Heard, connect, join};
+use super::{Heard, serve};
 use zbus::{blocking::Connection, interface};
 
 /// Hears which files it is to show.
@@ -15,10 +15,8 @@ impl Files {
     pub fn start(bus: &str) -> Self {
         let shown = Heard::default();
         let manager = Manager(shown.clone());
-        let builder =
-            join(bus).serve_at("/org/freedesktop/FileManager1", manager).expect("the place is free");
-        let builder = builder.name("org.freedesktop.FileManager1").expect("it is a name");
-        Self { shown, _connection: connect(builder) }
+        let connection = serve(bus, "/org/freedesktop/FileManager1", "org.freedesktop.FileManager1", manager);
+        Self { shown, _connection: connection }
     }
 
     /// The addresses of all that was to be shown, as `file:///…`.

@@ -1,6 +1,6 @@
 //! Keys that a desktop gives out: the desktop's side of the GlobalShortcuts portal. The portal before it is the real one.
 
-use super::{Heard, connect, join};
+use super::{Heard, serve};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -29,8 +29,7 @@ impl Keys {
     pub(crate) fn start(bus: &str) -> Self {
         let (bound, session) = (Heard::default(), Arc::default());
         let backend = Backend { bound: bound.clone(), session: Arc::clone(&session) };
-        let builder = join(bus).serve_at(PLACE, backend).expect("the place is free");
-        let connection = connect(builder.name(NAME).expect("it is a name"));
+        let connection = serve(bus, PLACE, NAME, backend);
         Self { bound, session, connection }
     }
 

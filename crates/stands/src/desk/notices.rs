@@ -1,6 +1,6 @@
 //! Where notifications go (Desktop Notifications 1.2).
 
-use super::{Heard, connect, join};
+use super::{Heard, serve};
 use std::collections::HashMap;
 use zbus::{blocking::Connection, interface, zvariant::OwnedValue};
 
@@ -27,10 +27,9 @@ impl Notices {
     pub fn start(bus: &str) -> Self {
         let heard = Heard::default();
         let server = Server(heard.clone());
-        let builder =
-            join(bus).serve_at("/org/freedesktop/Notifications", server).expect("the place is free");
-        let builder = builder.name("org.freedesktop.Notifications").expect("it is a name");
-        Self { heard, _connection: connect(builder) }
+        let connection =
+            serve(bus, "/org/freedesktop/Notifications", "org.freedesktop.Notifications", server);
+        Self { heard, _connection: connection }
     }
 
     /// All so far, the oldest first.

@@ -1,6 +1,6 @@
 //! A tray: where programs put an icon (StatusNotifierItem), whose menu (com.canonical.dbusmenu) it reads and clicks on.
 
-use super::{Heard, connect, join};
+use super::{Heard, serve};
 use crate::process::wait_for;
 use std::{collections::HashMap, time::Duration};
 use zbus::{
@@ -35,9 +35,8 @@ impl Tray {
     pub fn start(bus: &str) -> Self {
         let items = Heard::default();
         let watcher = Watcher(items.clone());
-        let builder = join(bus).serve_at("/StatusNotifierWatcher", watcher).expect("the place is free");
-        let builder = builder.name("org.kde.StatusNotifierWatcher").expect("it is a name");
-        Self { items, connection: connect(builder) }
+        let connection = serve(bus, "/StatusNotifierWatcher", "org.kde.StatusNotifierWatcher", watcher);
+        Self { items, connection }
     }
 
     /// The icon's name, which is a file where a program brings its own.
