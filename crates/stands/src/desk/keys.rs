@@ -112,13 +112,4 @@ impl Backend {
         at: u64,
         options: HashMap<String, Value<'_>>,
     ) -> zbus::Result<()>;
-
-    #[zbus(signal)]
-    async fn deactivated(
-        emitter: &SignalEmitter<'_>,
-        session: OwnedObjectPath,
-        id: &str,
-        at: u64,
-        options: HashMap<String, Value<'_>>,
-    ) -> zbus::Result<()>;
 }
