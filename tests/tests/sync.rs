@@ -16,7 +16,8 @@ fn flashes(pictures: &[film::Picture]) -> Vec<f64> {
 /// When beeps begin that were not on from the start.
 fn beeps(pcm: &Pcm) -> Vec<f64> {
     let rate = f64::from(pcm.rate);
-    let (silence, mut last_loud) = ((0.3 * rate) as usize, 0);
+    // Longer than a swing through zero, and shorter than any silence that a pause can leave between two beeps.
+    let (silence, mut last_loud) = ((0.02 * rate) as usize, 0);
     let mut onsets = Vec::new();
     for (index, sample) in pcm.samples.iter().enumerate() {
         if sample.abs() > 0.15 {
