@@ -8,25 +8,33 @@ use std::{collections::BTreeMap, process::Command};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("clock", &["model"]),
+    ("api", &["model"]),
     ("media", &["model"]),
     ("capture", &["model", "clock"]),
     ("codec", &["model", "media"]),
     ("compose", &["model"]),
     ("store", &["model", "media"]),
+    ("upload", &["model", "api"]),
     ("export", &["model", "media", "codec", "compose", "store"]),
-    ("engine", &["model", "clock", "media", "capture", "codec", "compose", "store", "export"]),
+    (
+        "engine",
+        &["model", "clock", "media", "api", "capture", "codec", "compose", "store", "upload", "export"],
+    ),
+    ("server", &["model", "api"]),
     ("cli", &["engine"]),
     ("app", &["engine"]),
     ("sim", &ALL),
     ("stands", &[]),
-    ("tests", &["model", "media", "capture", "store", "stands"]),
+    ("tests", &["model", "media", "api", "capture", "store", "stands"]),
     ("benches", &["model", "clock", "media", "capture", "codec", "compose", "store", "tests"]),
     ("xtask", &[]),
 ];
-const ALL: [&str; 9] =
-    ["model", "clock", "media", "capture", "codec", "compose", "store", "export", "engine"];
+const ALL: [&str; 12] = [
+    "model", "clock", "media", "api", "capture", "codec", "compose", "store", "upload", "export", "engine",
+    "server",
+];
 /// What links a C library that other systems do not have, and who may use it.
-const LINKS_C: &[(&str, &[&str])] = &[("ffmpeg-next", &["codec"]), ("rusqlite", &["store", "sim"])];
+const LINKS_C: &[(&str, &[&str])] = &[("ffmpeg-next", &["codec"]), ("rusqlite", &["store", "server", "sim"])];
 
 struct Edge {
     from: String,

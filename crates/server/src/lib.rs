@@ -1,0 +1,6 @@
+//! The server that recordings are uploaded to: the coordinator, its object stores, access and operations.
+//!
+//! Owns: what is known of recordings and sessions at the server, in one database whose every change is serialized, and
+//! where their objects lie. No media flows through it but where it is its own object store.
+
+pub mod objects;

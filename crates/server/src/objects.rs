@@ -1,0 +1,123 @@
+//! Where objects lie: one trait, and a store for each kind of place.
+//!
+//! Owns: keys, signed requests, and the proof that bytes are there and right. Knows nothing of sessions or rows. One
+//! suite of tests holds every store to the same contract.
+
+use api::{SignedRequest, Vouched};
+use bytes::Bytes;
+use futures_util::{future::BoxFuture, stream::BoxStream};
+use model::Hash;
+use std::{fmt, time::Duration};
+
+/// The name of an object within its store: a relative path of checked segments, such as
+/// `recordings/<recording>/sessions/<session>/mix/000001-1a2b3c4d.m4s`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// Bytes that a key may have.
+    pub const LENGTH_MAX: usize = 512;
+
+    /// Checks a path: segments of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`, none empty or beginning with a dot.
+    pub fn new(path: impl Into<String>) -> Option<Self> {
+        let path = path.into();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let is_segment =
+            |segment: &str| !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(is_plain);
+        (path.len() <= Self::LENGTH_MAX && path.split('/').all(is_segment)).then_some(Self(path))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an object must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Its name.
+    pub key: Key,
+    /// Bytes.
+    pub size: u64,
+    /// Of all bytes.
+    pub sha256: Hash,
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is durable and its bytes are right.
+    Whole(Vouched),
+    /// There is nothing of that name.
+    Missing,
+    /// There is something else: other bytes, or not as many.
+    Damaged,
+}
+
+/// Why a store did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// There is nothing of that name.
+    #[error("there is no object {0}")]
+    Missing(Key),
+    /// There is no room.
+    #[error("the object store is full")]
+    Full,
+    /// It does not answer, or not as it should. May be tried again.
+    #[error("the object store cannot {operation}: {reason}")]
+    Unavailable {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        reason: String,
+    },
+}
+
+/// Where objects lie. Futures may be dropped at any point; what they began is then done wholly or not at all.
+pub trait ObjectStore: Send + Sync + 'static {
+    /// A request by which whoever has it can put these very bytes there and nothing else: method, key, size and hash
+    /// are under the signature. `session` says on whose behalf.
+    fn sign_put(&self, expected: &Expected, session: &str, lasts: Duration) -> SignedRequest;
+
+    /// A request by which whoever has it can read this object, also parts of it (`Range`, RFC 9110).
+    fn sign_get(&self, key: &Key, lasts: Duration) -> SignedRequest;
+
+    /// Looks whether it is there and right. `Found::Whole` is said only of what is durable and was hashed, by the store
+    /// as it came or by reading it back.
+    fn check<'a>(&'a self, expected: &'a Expected) -> BoxFuture<'a, Result<Found, ObjectError>>;
+
+    /// Puts a small document of the server's own there, in place of what was there before.
+    fn put<'a>(&'a self, key: &'a Key, bytes: Bytes) -> BoxFuture<'a, Result<(), ObjectError>>;
+
+    /// Reads an object from beginning to end.
+    fn read<'a>(
+        &'a self,
+        key: &'a Key,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError>>;
+
+    /// Deletes it; it is no error if there is none.
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), ObjectError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_lead_nowhere_but_down() {
+        assert!(Key::new("recordings/0190/sessions/x/mix/000001-1a2b3c4d.m4s").is_some());
+        for path in
+            ["", "/", "/a", "a/", "a//b", "..", "a/../b", ".a", "a/.b", "a\\b", "a\0", "a b", "a%2fb", "ä"]
+        {
+            assert!(Key::new(path).is_none(), "{path:?}");
+        }
+        assert!(Key::new("a".repeat(Key::LENGTH_MAX + 1)).is_none());
+    }
+}
