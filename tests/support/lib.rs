@@ -14,7 +14,6 @@ pub mod library;
 pub mod makers;
 pub mod package;
 pub mod program;
-pub mod random;
 pub mod shell;
 pub mod spool;
 pub mod tone;
@@ -25,12 +24,11 @@ pub use crate::{
     disk::Disk,
     film::{Film, Pcm, Picture},
     keychain::Keychain,
-    random::Random,
     shell::Shell,
     spool::{Done, Finished, Recorder, Spool, gaps, rows},
     turn::my_turn,
 };
 pub use stands::{
-    Answer, Camera, CameraState, CodeShow, Cursor, Display, Hands, Running, Sheet, Shown, Sound, Wayland,
-    Window, camera, codes, desk, process, tool, wait_for, window,
+    Answer, Camera, CameraState, CodeShow, Cursor, Display, Fault, Hands, Network, Random, Running, Sheet,
+    Shown, Sound, Wayland, Weather, Window, camera, codes, desk, process, tool, wait_for, window,
 };

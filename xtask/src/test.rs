@@ -9,7 +9,8 @@ use std::{path::Path, process::Command};
 /// Systems that we do not test on yet, and which the crates that are not tied to one must compile for.
 const OTHER_SYSTEMS: &[&str] = &["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
 /// Crates that link no C library, so that they can be checked without the other system's.
-const NEUTRAL: &[&str] = &["spool-model", "spool-clock", "spool-media", "spool-compose", "spool-capture"];
+const NEUTRAL: &[&str] =
+    &["spool-model", "spool-clock", "spool-media", "spool-api", "spool-compose", "spool-capture"];
 
 /// All checks, the quick ones first.
 pub(crate) fn run() -> Result {

@@ -11,7 +11,9 @@ pub mod codes;
 pub mod cursor;
 pub mod desk;
 pub mod display;
+pub mod network;
 pub mod process;
+pub mod random;
 pub mod sound;
 pub mod wayland;
 pub mod window;
@@ -21,7 +23,9 @@ pub use crate::{
     codes::{CodeShow, Shown},
     cursor::Cursor,
     display::Display,
+    network::{Fault, Network, Weather},
     process::{Running, tool, wait_for},
+    random::Random,
     sound::Sound,
     wayland::{Answer, Sheet, Wayland},
     window::{Hands, Window},

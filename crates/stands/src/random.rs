@@ -1,4 +1,5 @@
-//! Choices that look random and come back with the seed: SplitMix64.
+//! Choices that look random and come back with the seed: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom
+//! number generators", 2014).
 
 use std::{env, time::Duration};
 
@@ -7,6 +8,11 @@ use std::{env, time::Duration};
 pub struct Random(u64);
 
 impl Random {
+    /// From this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// From SPOOL_SEED, else from `default`. Prints the seed, so that a failure can be repeated.
     pub fn from_environment(default: u64) -> Self {
         let seed = env::var("SPOOL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(default);
