@@ -2,3 +2,6 @@
 //!
 //! Owns: which request comes next and when (the core), and sending it (the driver). Never decides what is recorded or
 //! deleted, and holds no chunk in memory.
+
+pub mod core;
+pub mod driver;
