@@ -1,7 +1,7 @@
 //! Writes `fuzz/seeds`: small inputs for each target, made by the code that makes the real thing.
 
 use engine::command::{
-    Choice, Command, Event, ExportPlan, Message, PROTOCOL_VERSION, Quality, Query, Reply, Request,
+    Choice, Command, Event, ExportPlan, Message, PROTOCOL_VERSION, Quality, Query, Reply, Request, Secret,
     SessionPlan, Snapshot,
 };
 use model::{
@@ -214,6 +214,12 @@ fn lines() -> Result {
         ("layout", Command::Layout),
         ("annotate", Command::Annotate(Annotation::Erase { points: vec![Point { x: 1, y: 2 }], radius: 3 })),
         ("stop", Command::Stop),
+        ("login", Command::Login { server: "http://127.0.0.1:1".into(), token: Some(Secret("seed".into())) }),
+        ("logout", Command::Logout),
+        ("sync", Command::Sync { id: Some(id()) }),
+        ("upload-pause", Command::UploadPause),
+        ("upload-resume", Command::UploadResume),
+        ("upload-verify", Command::UploadVerify { id: id() }),
     ];
     let mut all = Vec::new();
     for (name, command) in commands {

@@ -83,7 +83,9 @@ fn is_work(line: &[u8]) -> bool {
         command,
         Command::Keys | Command::SaveKeys { .. } | Command::LoadKeys { .. } | Command::NewKey
     );
-    asks_system || asks_keychain || matches!(command, Command::Begin(_) | Command::Shutdown)
+    let asks_server =
+        matches!(command, Command::Login { .. } | Command::Logout | Command::UploadVerify { .. });
+    asks_system || asks_keychain || asks_server || matches!(command, Command::Begin(_) | Command::Shutdown)
 }
 
 /// The id that an answer to this line carries.

@@ -106,7 +106,12 @@ fn notice<'a>(event: &Event, words: &'a Words) -> Option<Notice<'a>> {
             };
             (title, message.clone(), Some(format!("{code} {}", track.as_deref().unwrap_or_default())))
         }
-        Event::Changed(_) | Event::Alarm { .. } | Event::Progress { .. } => return None,
+        Event::Changed(_)
+        | Event::Alarm { .. }
+        | Event::Progress { .. }
+        | Event::LoggedIn(_)
+        | Event::LoginFailed { .. }
+        | Event::Uploaded { .. } => return None,
     };
     Some(Notice { title, body, about })
 }

@@ -30,6 +30,27 @@ hides_controller: boolean,
 updates_itself: boolean, };
 
 /**
+ * Somebody is logged in.
+ */
+export type Account = { 
+/**
+ * The server's address.
+ */
+server: string, 
+/**
+ * Where the secret is kept that lets this machine in again: `keychain` or `file`.
+ */
+kept: string, 
+/**
+ * The file.
+ */
+path: string | null, 
+/**
+ * Why it is in a file, for people.
+ */
+why: string | null, };
+
+/**
  * What the engine is doing.
  */
 export type Activity = "idle" | "rehearsing" | "recording" | "paused" | "stopping";
@@ -272,7 +293,24 @@ key: string,
 /**
  * Its new value; none goes back to what it is without anybody's choice.
  */
-value: string | null, } } | { "export": ExportPlan } | "shutdown";
+value: string | null, } } | { "export": ExportPlan } | { "login": { 
+/**
+ * Its address, such as `https://spool.example.org`.
+ */
+server: string, 
+/**
+ * What the server's owner gave out. It is kept in the keychain, or in a file where there is none.
+ */
+token: Secret | null, } } | "logout" | { "sync": { 
+/**
+ * This one alone: id of a recording or session, or the beginning of one. It is uploaded even where the setting
+ * `upload` is `manual`.
+ */
+id: string | null, } } | "upload_pause" | "upload_resume" | { "upload_verify": { 
+/**
+ * Id of a recording or session, or the beginning of one.
+ */
+id: string, } } | "shutdown";
 
 export type Connection = "connected" | "starting" | "lost";
 
@@ -318,6 +356,10 @@ check: SelfCheck | null,
  */
 marks: Array<Mark>, 
 /**
+ * What a server has said of it last.
+ */
+receipt: ReceiptLine | null, 
+/**
  * Its id.
  */
 recording: RecordingId, 
@@ -360,7 +402,11 @@ trashed_at: number | null,
 /**
  * Whether it is encrypted, and its key here.
  */
-encryption: Encryption, };
+encryption: Encryption, 
+/**
+ * Whether it is at a server.
+ */
+uploaded: Uploaded, };
 
 /**
  * Something that can be recorded.
@@ -485,7 +531,27 @@ output: string,
 /**
  * From 0 to 1.
  */
-share: number, } };
+share: number, } } | { "logged_in": Account } | { "login_failed": { 
+/**
+ * The server's address.
+ */
+server: string, 
+/**
+ * Why.
+ */
+problem: Problem, } } | { "uploaded": { 
+/**
+ * The recording.
+ */
+recording: RecordingId, 
+/**
+ * Its title.
+ */
+title: string, 
+/**
+ * What the server said.
+ */
+receipt: ReceiptLine, } };
 
 /**
  * What to make of a recording. What is left open comes out as it was recorded, without encoding where that can be.
@@ -806,6 +872,27 @@ bytes: number,
 recordings: Array<RecordingLine>, };
 
 /**
+ * Somebody is to let this machine in, in a browser.
+ */
+export type Pairing = { 
+/**
+ * The server's address.
+ */
+server: string, 
+/**
+ * What people compare: `WDJB-MJHT`.
+ */
+user_code: string, 
+/**
+ * Where they do so; it has the code.
+ */
+url: string, 
+/**
+ * For so many seconds.
+ */
+expires_in_s: number, };
+
+/**
  * Whether a kind of source may be recorded.
  */
 export type Permission = { 
@@ -912,6 +999,47 @@ offset: number,
 limit: number, };
 
 /**
+ * What a server has said of a recording: "412 of 412 chunks verified".
+ */
+export type ReceiptLine = { 
+/**
+ * The server's address.
+ */
+server: string, 
+/**
+ * Chunks that are there and verified.
+ */
+verified: number, 
+/**
+ * Chunks that there should be.
+ */
+expected: number, 
+/**
+ * Bytes that are verified, init segments included.
+ */
+bytes: number, 
+/**
+ * Chunks that were lost here before they could be sent.
+ */
+lost: number, 
+/**
+ * Whether all that was recorded, and is not lost, is there.
+ */
+complete: boolean, 
+/**
+ * When the server found that out, in milliseconds since 1970.
+ */
+at: number, 
+/**
+ * How it knows, init segments included.
+ */
+vouched: Vouched, 
+/**
+ * Names of what is not there; the first twenty.
+ */
+missing: Array<string>, };
+
+/**
  * What people see and share; has one or more sessions. UUID version 7, so that ids sort by creation.
  */
 export type RecordingId = string;
@@ -963,7 +1091,11 @@ trashed_at: number | null,
 /**
  * Whether it is encrypted, and its key here.
  */
-encryption: Encryption, };
+encryption: Encryption, 
+/**
+ * Whether it is at a server.
+ */
+uploaded: Uploaded, };
 
 /**
  * Everything that is answered.
@@ -984,7 +1116,12 @@ notices: Array<string>, } } | { "finished": Summary } | { "status": Snapshot } |
 /**
  * Bytes.
  */
-bytes: number, } } | { "settings": Array<Setting> } | { "exported": Exported } | { "blob": Blob } | { "film": Film } | { "waveform": Array<number> } | { "usage": Usage } | { "keys": Array<KeyLine> };
+bytes: number, } } | { "settings": Array<Setting> } | { "exported": Exported } | { "blob": Blob } | { "film": Film } | { "waveform": Array<number> } | { "usage": Usage } | { "keys": Array<KeyLine> } | { "logged_in": Account } | { "pairing": Pairing } | { "receipt": ReceiptLine };
+
+/**
+ * What nobody but the server is to see. It is never printed.
+ */
+export type Secret = string;
 
 /**
  * A chunk in playing time.
@@ -1213,7 +1350,11 @@ library: number,
 /**
  * Another number than before: settings have changed, by whomever.
  */
-settings: number, };
+settings: number, 
+/**
+ * How far uploads have come.
+ */
+upload: UploadStatus, };
 
 /**
  * How a source of sound kept time.
@@ -1374,6 +1515,98 @@ fps: number | null,
 trouble: string | null, };
 
 /**
+ * A session on its way.
+ */
+export type UploadLine = { 
+/**
+ * The session.
+ */
+session: SessionId, 
+/**
+ * The recording that it belongs to.
+ */
+recording: RecordingId, 
+/**
+ * Its title.
+ */
+title: string, 
+/**
+ * Chunks that are known to be at the server.
+ */
+chunks_done: number, 
+/**
+ * Chunks that there are so far.
+ */
+chunks_total: number, 
+/**
+ * Bytes that are known to be at the server.
+ */
+bytes_done: number, 
+/**
+ * Bytes that there are so far.
+ */
+bytes_total: number, 
+/**
+ * Whether it is its turn now.
+ */
+active: boolean, 
+/**
+ * What is wrong with this one alone, in words.
+ */
+problem: Problem | null, };
+
+/**
+ * What uploads do now.
+ */
+export type UploadState = "off" | "idle" | "uploading" | "waiting" | "paused" | "problem";
+
+/**
+ * Uploads at one instant.
+ */
+export type UploadStatus = { 
+/**
+ * The server's address; none where nobody is logged in.
+ */
+server: string | null, 
+/**
+ * What they do.
+ */
+state: UploadState, 
+/**
+ * Chunks of all sessions that are not known to be at the server.
+ */
+chunks_left: number, 
+/**
+ * Their bytes.
+ */
+bytes_left: number, 
+/**
+ * Bytes sent in a second, lately.
+ */
+bytes_per_s: number, 
+/**
+ * While recording: for how long the oldest sealed chunk of it has waited, in milliseconds.
+ */
+lag_ms: number, 
+/**
+ * Why they wait, or what is wrong, in words; codes are stable.
+ */
+problem: Problem | null, 
+/**
+ * When they try again, in milliseconds from now.
+ */
+retry_in_ms: number | null, 
+/**
+ * What is on its way or comes next; the first twenty.
+ */
+sessions: Array<UploadLine>, };
+
+/**
+ * Whether a recording is at a server.
+ */
+export type Uploaded = "not_wanted" | "waiting" | "partial" | "verified";
+
+/**
  * What the library takes, and what is left.
  */
 export type Usage = { 
@@ -1426,3 +1659,16 @@ damaged: Array<string>,
  * Ids of chunks that are not there.
  */
 missing: Array<string>, };
+
+/**
+ * How many objects are vouched for, and in which way.
+ */
+export type Vouched = { 
+/**
+ * Read back and hashed by the server.
+ */
+read_back: number, 
+/**
+ * Checked by the object store itself.
+ */
+store: number, };

@@ -57,7 +57,7 @@ fn follow(client: Client, plan: SessionPlan, interrupted: &Receiver<()>, screen:
                     }
                     Message::Event(Event::Alarm { alarm, raised }) => screen.alarm(&alarm, raised)?,
                     Message::Error { problem, .. } => return Err(problem.into()),
-                    Message::Event(Event::Progress { .. } | Event::Changed(_)) | Message::Reply { .. } => {}
+                    Message::Event(_) | Message::Reply { .. } => {}
                 }
             }
             recv(interrupted) -> _ => {

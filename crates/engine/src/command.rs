@@ -3,11 +3,15 @@
 //! These types go over the local socket, one JSON document a line, wrapped in [`Request`] and [`Message`].
 
 mod reply;
+mod upload;
 
 pub use reply::{
     Activity, Blob, Details, Device, Encryption, Exported, Film, FilmTrack, FrameCounts, KeyLine, Mark, Page,
     Permission, RecordingLine, Reply, Segment, Setting, Snapshot, Summary, TrackDetails, TrackStatus, Usage,
     Verified,
+};
+pub use upload::{
+    Account, Pairing, ReceiptLine, Secret, UploadLine, UploadState, UploadStatus, Uploaded, Vouched,
 };
 
 use crate::{error::Problem, watch::Alarm};
@@ -363,6 +367,33 @@ pub enum Command {
     },
     /// Answer: [`Reply::Exported`]; progress comes as events.
     Export(ExportPlan),
+    /// Lets this machine in at a server, where recordings go from now on. With a token, the answer is
+    /// [`Reply::LoggedIn`]; without one somebody is to agree in a browser: [`Reply::Pairing`], and then
+    /// [`Event::LoggedIn`] or [`Event::LoginFailed`].
+    Login {
+        /// Its address, such as `https://spool.example.org`.
+        server: String,
+        /// What the server's owner gave out. It is kept in the keychain, or in a file where there is none.
+        token: Option<Secret>,
+    },
+    /// Forgets the server and its secret, and tells the server so if it can be reached; what waited for somebody to
+    /// agree does so no longer. Answer: [`Reply::Done`].
+    Logout,
+    /// Uploads now what waits for it, whatever time it is and whoever paused it. Answer: [`Reply::Done`], at once.
+    Sync {
+        /// This one alone: id of a recording or session, or the beginning of one. It is uploaded even where the setting
+        /// `upload` is `manual`.
+        id: Option<String>,
+    },
+    /// Stops uploads until somebody says otherwise. Answer: [`Reply::Done`].
+    UploadPause,
+    /// Goes on with uploads. Answer: [`Reply::Done`].
+    UploadResume,
+    /// Lets the server look at all that it has of a recording again. Answer: [`Reply::Receipt`].
+    UploadVerify {
+        /// Id of a recording or session, or the beginning of one.
+        id: String,
+    },
     /// Ends the engine, after finalizing. Answer: [`Reply::Done`].
     Shutdown,
 }
@@ -424,6 +455,24 @@ pub enum Event {
         output: PathBuf,
         /// From 0 to 1.
         share: f32,
+    },
+    /// Somebody let this machine in at a server.
+    LoggedIn(Account),
+    /// Nobody did, or it came to nothing.
+    LoginFailed {
+        /// The server's address.
+        server: String,
+        /// Why.
+        problem: Problem,
+    },
+    /// All of a recording is at the server.
+    Uploaded {
+        /// The recording.
+        recording: RecordingId,
+        /// Its title.
+        title: String,
+        /// What the server said.
+        receipt: ReceiptLine,
     },
 }
 

@@ -45,6 +45,9 @@ pub enum EngineError {
         /// Which key.
         key: KeyId,
     },
+    /// There is no server that anything could go to.
+    #[error("not logged in at a server; `spool login URL` does that")]
+    NotLoggedIn,
     /// The engine is ending.
     #[error("the engine is ending; try again")]
     Ending,
@@ -100,6 +103,7 @@ impl EngineError {
             Self::NoPictures => "no_pictures",
             Self::NoSound => "no_sound",
             Self::DeviceInUse { .. } => "device_in_use",
+            Self::NotLoggedIn => "not_logged_in",
             Self::Ending => "ending",
             Self::Protocol { .. } => "protocol",
             Self::Capture(_) => "capture",

@@ -184,6 +184,14 @@ impl Engine {
             Command::Glance { device, width } => self.glance(device, width),
             Command::Environment => Ok(Reply::Environment(command::environment())),
             Command::Subscribe => Ok(Reply::Done),
+            Command::Login { .. } => {
+                Err(EngineError::Invalid("this engine does not upload anything yet".into()))
+            }
+            Command::Logout
+            | Command::Sync { .. }
+            | Command::UploadPause
+            | Command::UploadResume
+            | Command::UploadVerify { .. } => Err(EngineError::NotLoggedIn),
             other => self.ask_loop(other),
         }
     }

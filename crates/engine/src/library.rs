@@ -12,8 +12,8 @@ pub(crate) use waveform::Waveforms;
 use crate::{
     clock::utc_now,
     command::{
-        Details, Encryption, Event, Mark, Order, Page, Query, RecordingLine, Reply, TrackDetails, Usage,
-        Verified,
+        Details, Encryption, Event, Mark, Order, Page, Query, RecordingLine, Reply, TrackDetails, Uploaded,
+        Usage, Verified,
     },
     error::EngineError,
     session::millis,
@@ -122,6 +122,7 @@ fn line(store: &ChunkStore, summary: &SessionSummary) -> RecordingLine {
         has_pictures: meta.tracks.iter().any(|track| track.kind.is_picture()),
         trashed_at: meta.trashed_at.map(|at| at.0),
         encryption,
+        uploaded: Uploaded::default(),
     }
 }
 
@@ -155,6 +156,7 @@ pub(crate) fn show(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
         mode: meta.mode,
         check: meta.check.clone(),
         marks: meta.marks.iter().map(mark).collect(),
+        receipt: None,
     })))
 }
 

@@ -38,7 +38,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     lost_ms: i === 3 ? 1200 : null,
     has_pictures: i % 10 !== 4,
     encryption: i === 7 ? "locked" : "plain",
-    trashed_at: null,
+    trashed_at: null, uploaded: "not_wanted",
   }));
   const trashed = new Set<string>();
   const marks: { at_ms: number; label: string }[] = [{ at_ms: 9000, label: "Question about pricing" }, { at_ms: 21_500, label: "" }];
@@ -70,6 +70,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
       { track: "system", kind: "system_audio", label: "Speakers", chunks: 191, peak_db: -31, fps: null, trouble: null },
     ],
     alarms: scene.alarm ? [{ kind: "silent", track: "mic", message: "Nothing can be heard from Shure MV7: is it muted?" }] : [], disk_free: 212e9, notices: [], library: 0, settings: 0,
+    upload: { server: null, state: "off", chunks_left: 0, bytes_left: 0, bytes_per_s: 0, lag_ms: 0, problem: null, retry_in_ms: null, sessions: [] },
   };
   const layout = { background: { red: 0, green: 0, blue: 0 }, camera: { shown: true, x: 1, y: 1, size: 0.25, shape: "circle", border: 0.005, border_color: { red: 255, green: 255, blue: 255 }, mirrored: true, opacity: 1 }, pointer: { shown: true, size: 1, ripple: false, hide_after_ms: null }, keys: true };
   const asked: Command[] = [];
@@ -86,7 +87,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
       { track: "program", kind: "program", label: "Built-in display", codec: "H.264 1920×1080", chunks: 206, inits: 1, bytes: 402_000_000 },
       { track: "mix", kind: "mix", label: "Shure MV7", codec: "AAC 48 kHz", chunks: 206, inits: 1, bytes: 41_000_000 },
     ],
-    gaps: named(id).state === "recovered" ? [{ track: "mix", span: { start: 61e9, end: 62.4e9 }, reason: "device_lost" }] : [], check: { end_offset_us: 4200, sound: [{ track: "mix", drift_ppm: -18, offset_us: 900, filled_ms: 0 }] }, marks,
+    gaps: named(id).state === "recovered" ? [{ track: "mix", span: { start: 61e9, end: 62.4e9 }, reason: "device_lost" }] : [], check: { end_offset_us: 4200, sound: [{ track: "mix", drift_ppm: -18, offset_us: 900, filled_ms: 0 }] }, marks, receipt: null,
   });
   function list(query: { text: string; trashed: boolean; offset: number; limit: number; order: string }): Reply {
     const found = lines.filter(({ recording, title }) => trashed.has(recording) === query.trashed && title.toLowerCase().includes(query.text.toLowerCase()));

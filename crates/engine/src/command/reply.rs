@@ -1,5 +1,6 @@
 //! What the engine answers, and the values that answers are made of.
 
+use super::upload::{Account, Pairing, ReceiptLine, UploadStatus, Uploaded};
 use crate::watch::Alarm;
 use model::{Gap, Hash, KeyId, Layout, Mode, RecordingId, SelfCheck, SessionId, SessionState, TrackKind};
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,12 @@ pub enum Reply {
     Usage(Usage),
     /// The keys that the library needs.
     Keys(Vec<KeyLine>),
+    /// This machine was let in at a server.
+    LoggedIn(Account),
+    /// Somebody is to let it in, in a browser.
+    Pairing(Pairing),
+    /// What the server has of a recording.
+    Receipt(ReceiptLine),
 }
 
 /// Bytes behind an answer. On the socket they follow the line that announces them.
@@ -309,6 +316,9 @@ pub struct Snapshot {
     /// Another number than before: settings have changed, by whomever.
     #[serde(default)]
     pub settings: u64,
+    /// How far uploads have come.
+    #[serde(default)]
+    pub upload: UploadStatus,
 }
 
 /// A session that ended.
@@ -361,6 +371,9 @@ pub struct RecordingLine {
     /// Whether it is encrypted, and its key here.
     #[serde(default)]
     pub encryption: Encryption,
+    /// Whether it is at a server.
+    #[serde(default)]
+    pub uploaded: Uploaded,
 }
 
 /// Whether a recording is encrypted.
@@ -421,6 +434,9 @@ pub struct Details {
     /// What somebody wants to find again, in order.
     #[serde(default)]
     pub marks: Vec<Mark>,
+    /// What a server has said of it last.
+    #[serde(default)]
+    pub receipt: Option<ReceiptLine>,
 }
 
 /// What reading everything again found.
