@@ -3,4 +3,5 @@
 //! Owns: what is known of recordings and sessions at the server, in one database whose every change is serialized, and
 //! where their objects lie. No media flows through it but where it is its own object store.
 
+pub mod db;
 pub mod objects;
