@@ -14,6 +14,7 @@ pub mod library;
 pub mod makers;
 pub mod package;
 pub mod program;
+pub mod server;
 pub mod shell;
 pub mod spool;
 pub mod tone;
@@ -24,6 +25,7 @@ pub use crate::{
     disk::Disk,
     film::{Film, Pcm, Picture},
     keychain::Keychain,
+    server::Server,
     shell::Shell,
     spool::{Done, Finished, Recorder, Spool, gaps, rows},
     turn::my_turn,

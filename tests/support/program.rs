@@ -17,6 +17,15 @@ pub fn spool_binary() -> &'static Path {
     })
 }
 
+/// The `spool-server` program: SPOOL_SERVER_BIN, or built now with this build's profile.
+pub fn server_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match env::var_os("SPOOL_SERVER_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => build("spool-server", "spool-server", &[]),
+    })
+}
+
 /// The app's program: SPOOL_APP_BIN, or built now with this build's profile. It finds `spool` beside itself.
 pub fn app_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
