@@ -1,13 +1,29 @@
 //! Where objects lie: one trait, and a store for each kind of place.
 //!
 //! Owns: keys, signed requests, and the proof that bytes are there and right. Knows nothing of sessions or rows. One
-//! suite of tests holds every store to the same contract.
+//! suite of tests (`tests/stores.rs`) holds every store to the same contract.
+
+mod disk;
+mod folder;
+mod memory;
+mod signed;
+
+pub use self::{
+    folder::Folder,
+    memory::Memory,
+    signed::{ROOT, Signer, UrlFault},
+};
 
 use api::{SignedRequest, Vouched};
 use bytes::Bytes;
 use futures_util::{future::BoxFuture, stream::BoxStream};
-use model::Hash;
-use std::{fmt, time::Duration};
+use model::{Hash, UtcTime};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
+
+/// The wall clock, as the shell reads it. Signed URLs carry the time at which they expire.
+pub type Now = Arc<dyn Fn() -> UtcTime + Send + Sync>;
+/// The bytes of an object, in order.
+pub type ByteStream = BoxStream<'static, Result<Bytes, ObjectError>>;
 
 /// The name of an object within its store: a relative path of checked segments, such as
 /// `recordings/<recording>/sessions/<session>/mix/000001-1a2b3c4d.m4s`.
@@ -70,6 +86,20 @@ pub enum ObjectError {
     /// There is no room.
     #[error("the object store is full")]
     Full,
+    /// More or fewer bytes came than were announced. Nothing was kept.
+    #[error("{received} bytes came instead of {expected}")]
+    SizeMismatch {
+        /// Bytes that were announced.
+        expected: u64,
+        /// Bytes that came, at least.
+        received: u64,
+    },
+    /// Other bytes came than were announced. Nothing was kept.
+    #[error("the bytes that came have another hash")]
+    HashMismatch,
+    /// Whoever sent bytes stopped before the end. Nothing was kept.
+    #[error("the bytes stopped coming: {0}")]
+    Interrupted(String),
     /// It does not answer, or not as it should. May be tried again.
     #[error("the object store cannot {operation}: {reason}")]
     Unavailable {
@@ -78,6 +108,17 @@ pub enum ObjectError {
         /// Why it failed.
         reason: String,
     },
+}
+
+impl ObjectError {
+    fn unavailable(operation: &'static str, reason: impl fmt::Display) -> Self {
+        Self::Unavailable { operation, reason: reason.to_string() }
+    }
+
+    /// Whether the same may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Full | Self::Unavailable { .. } | Self::Interrupted(_))
+    }
 }
 
 /// Where objects lie. Futures may be dropped at any point; what they began is then done wholly or not at all.
@@ -97,13 +138,34 @@ pub trait ObjectStore: Send + Sync + 'static {
     fn put<'a>(&'a self, key: &'a Key, bytes: Bytes) -> BoxFuture<'a, Result<(), ObjectError>>;
 
     /// Reads an object from beginning to end.
-    fn read<'a>(
-        &'a self,
-        key: &'a Key,
-    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError>>;
+    fn read<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<ByteStream, ObjectError>>;
 
     /// Deletes it; it is no error if there is none.
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), ObjectError>>;
+}
+
+/// A store whose objects come and go through this server: what it signs, `routes::objects` serves.
+pub trait Served: ObjectStore {
+    /// Who signs, and checks what was signed.
+    fn signer(&self) -> &Signer;
+
+    /// Takes an object as its bytes come. It is durable when this answers; nothing is left of one that is not whole.
+    fn receive<'a>(
+        &'a self,
+        expected: &'a Expected,
+        bytes: ByteStream,
+    ) -> BoxFuture<'a, Result<(), ObjectError>>;
+
+    /// Opens an object to read some of it.
+    fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Opened, ObjectError>>;
+}
+
+/// An object that can be read from anywhere.
+pub struct Opened {
+    /// Bytes.
+    pub size: u64,
+    /// Gives the bytes of a range, which lies within the size.
+    pub read: Box<dyn FnOnce(Range<u64>) -> ByteStream + Send>,
 }
 
 #[cfg(test)]
