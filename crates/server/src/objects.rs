@@ -142,6 +142,10 @@ pub trait ObjectStore: Send + Sync + 'static {
 
     /// Deletes it; it is no error if there is none.
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), ObjectError>>;
+
+    /// Some of the objects below a folder, at most a thousand: none only if there are none. So whoever deletes what is
+    /// listed until nothing is listed leaves nothing, also of what was never confirmed.
+    fn list<'a>(&'a self, folder: &'a Key) -> BoxFuture<'a, Result<Vec<Key>, ObjectError>>;
 }
 
 /// A store whose objects come and go through this server: what it signs, `routes::objects` serves.
