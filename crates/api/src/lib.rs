@@ -8,6 +8,7 @@ mod file;
 mod problem;
 mod recording;
 mod session;
+mod text;
 
 pub use access::{
     Access, CreateToken, MintedToken, Pairing, PairingPoll, PairingStart, Refresh, Scope, TokenLine, Tokens,
@@ -26,12 +27,16 @@ pub use session::{
     Manifest, ManifestTrack, ObjectLine, ObjectSpec, Objects, Phase, Receipt, SessionLine, SessionStatus,
     SignedRequest, UploadAnswer, UploadUrls, Urls, Vouched, Vouchers,
 };
+pub use text::{is_plain, plain};
 
 /// Where all routes of this version begin.
 pub const ROOT: &str = "/v1";
 
 /// Most objects in one request.
 pub const BATCH_MAX: usize = 64;
+
+/// Most bytes of a request with a [`Manifest`]: some eighty hours of three tracks in chunks of four seconds.
+pub const MANIFEST_BYTES_MAX: usize = 64 << 20;
 
 /// Most bytes of an object of a session: a chunk of ten seconds at 400 Mbit/s.
 pub const OBJECT_BYTES_MAX: u64 = 512 << 20;

@@ -89,11 +89,11 @@ pub struct ObjectSpec {
     /// Of all bytes, 64 hexadecimal digits.
     #[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
     pub sha256: Hash,
-    /// What a chunk covers, in nanoseconds of session time.
+    /// What a chunk covers, in nanoseconds of session time. Every chunk has one, and no init segment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
     pub span: Option<Span>,
-    /// The init segment that a chunk needs.
+    /// The init segment that a chunk needs. Every chunk has one, and no init segment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>, pattern = "^[0-9a-f]{64}$"))]
     pub init: Option<Hash>,
