@@ -121,6 +121,9 @@ impl ObjectError {
     }
 }
 
+/// Objects that are listed at once: as many as S3 gives.
+pub const LIST_MAX: usize = 1_000;
+
 /// Where objects lie. Futures may be dropped at any point; what they began is then done wholly or not at all.
 pub trait ObjectStore: Send + Sync + 'static {
     /// A request by which whoever has it can put these very bytes there and nothing else: method, key, size and hash
@@ -143,7 +146,7 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// Deletes it; it is no error if there is none.
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), ObjectError>>;
 
-    /// Some of the objects below a folder, at most a thousand: none only if there are none. So whoever deletes what is
+    /// Some of the objects below a folder, at most [`LIST_MAX`]: none only if there are none. So whoever deletes what is
     /// listed until nothing is listed leaves nothing, also of what was never confirmed.
     fn list<'a>(&'a self, folder: &'a Key) -> BoxFuture<'a, Result<Vec<Key>, ObjectError>>;
 }

@@ -6,7 +6,7 @@
 //! finds is durable: folders are synced once after each start, names at each rename. Tested by the suite of all stores
 //! and by tests beside [`super::Folder`].
 
-use super::{Expected, Found, Key, ObjectError};
+use super::{Expected, Found, Key, LIST_MAX, ObjectError};
 use api::Vouched;
 use bytes::Bytes;
 use model::Hash;
@@ -200,6 +200,42 @@ impl Disk {
         }
         sync_if_there(&self.root)
     }
+
+    /// Some of the objects below a folder, the first that are found.
+    pub(super) fn list(&self, folder: &Key) -> Result<Vec<Key>, ObjectError> {
+        let mut keys = Vec::new();
+        let mut folders = vec![folder.as_str().to_owned()];
+        while let Some(folder) = folders.pop() {
+            let listed = read_names(&self.root.join(&folder));
+            for (name, is_folder) in
+                listed.map_err(|error| ObjectError::unavailable("list objects", error))?
+            {
+                let path = format!("{folder}/{name}");
+                if is_folder {
+                    folders.push(path);
+                } else {
+                    keys.extend(Key::new(path));
+                }
+                if keys.len() == LIST_MAX {
+                    return Ok(keys);
+                }
+            }
+        }
+        Ok(keys)
+    }
+}
+
+/// What is in a folder, and which of it are folders; nothing if there is no such folder.
+fn read_names(folder: &Path) -> io::Result<Vec<(String, bool)>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if is_absence(&error) => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let read = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), entry.file_type()?.is_dir()))
+    };
+    entries.map(read).collect()
 }
 
 fn sync_if_there(folder: &Path) -> Result<(), ObjectError> {

@@ -119,6 +119,11 @@ impl ObjectStore for Folder {
         let key = key.clone();
         self.on_disk(move |disk| disk.remove(&key)).boxed()
     }
+
+    fn list<'a>(&'a self, folder: &'a Key) -> BoxFuture<'a, Result<Vec<Key>, ObjectError>> {
+        let folder = folder.clone();
+        self.on_disk(move |disk| disk.list(&folder)).boxed()
+    }
 }
 
 impl Served for Folder {

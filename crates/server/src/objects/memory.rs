@@ -2,7 +2,7 @@
 //!
 //! Owns: a map. Tested by the suite of all stores.
 
-use super::{ByteStream, Expected, Found, Key, ObjectError, ObjectStore, Opened, Served, Signer};
+use super::{ByteStream, Expected, Found, Key, LIST_MAX, ObjectError, ObjectStore, Opened, Served, Signer};
 use api::{SignedRequest, Vouched};
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -94,6 +94,13 @@ impl ObjectStore for Memory {
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), ObjectError>> {
         self.objects().remove(key);
         future::ready(Ok(())).boxed()
+    }
+
+    fn list<'a>(&'a self, folder: &'a Key) -> BoxFuture<'a, Result<Vec<Key>, ObjectError>> {
+        let below = format!("{folder}/");
+        let is_below = |key: &&Key| key.as_str().starts_with(&below);
+        let keys = self.objects().keys().filter(is_below).take(LIST_MAX).cloned().collect();
+        future::ready(Ok(keys)).boxed()
     }
 }
 
