@@ -3,5 +3,15 @@
 //! Owns: what is known of recordings and sessions at the server, in one database whose every change is serialized, and
 //! where their objects lie. No media flows through it but where it is its own object store.
 
+pub mod access;
+pub mod clock;
+pub mod config;
 pub mod db;
 pub mod objects;
+pub mod problem;
+pub mod routes;
+pub mod serve;
+pub mod state;
+
+mod observe;
+mod platform;

@@ -1,0 +1,45 @@
+//! Every route, and what lies around all of them.
+//!
+//! Owns: the list of routes, from which the OpenAPI document is made, and the order of layers. Handlers are thin: they
+//! read, ask, and answer.
+
+mod operations;
+
+use crate::{observe, problem, state::App};
+use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
+use std::time::Duration;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    timeout::{RequestBodyTimeoutLayer, TimeoutLayer},
+};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Bytes of a body, where its route says nothing else.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// How long a caller may send nothing of a body that it has begun.
+const BODY_STALL_MAX: Duration = Duration::from_secs(30);
+/// How long an answer may take to begin.
+const ANSWER_MAX: Duration = Duration::from_secs(120);
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Spool", description = "What recorder and server say to each other."))]
+struct Document;
+
+/// Every route, each with its description. A new group of routes is a line here.
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi()).merge(operations::routes())
+}
+
+/// All that is served.
+pub fn router(app: App) -> Router {
+    let (router, _document) = described().split_for_parts();
+    router
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(RequestBodyTimeoutLayer::new(BODY_STALL_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_MAX))
+        .layer(CatchPanicLayer::custom(problem::from_panic))
+        .layer(middleware::map_response(problem::rewrite))
+        .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
+        .with_state(app)
+}

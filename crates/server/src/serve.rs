@@ -1,0 +1,80 @@
+//! `spool-server serve`: from flags to a server that listens, and in order down again.
+
+use crate::{
+    access::AdminToken,
+    clock::Clock,
+    config::{Config, LogFormat, ServeArgs},
+    platform, routes,
+    state::{App, Server},
+};
+use anyhow::Context;
+use axum_server::{Handle, accept::NoDelayAcceptor};
+use std::{
+    io::{self, Write},
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+use tracing_subscriber::EnvFilter;
+
+/// How long requests that are under way may take once the server was told to stop.
+const LAST_REQUESTS_MAX: Duration = Duration::from_secs(20);
+
+/// Serves until it is told to stop.
+pub fn run(args: ServeArgs) -> anyhow::Result<()> {
+    log(args.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("starting threads")?;
+    let listener = TcpListener::bind(args.listen).with_context(|| format!("listening on {}", args.listen))?;
+    let address = listener.local_addr().context("listening")?;
+    let config = Config::new(&args, address)?;
+    let app = Server::open(config, Clock::off_by(args.clock_offset.saturating_mul(1000)))?;
+    let served = runtime.block_on(serve(app.clone(), listener, address));
+    // Tasks hold the state too. What remains is the last handle, which closes the database.
+    drop(runtime);
+    drop(app);
+    served
+}
+
+/// Requests and faults on stderr; `SPOOL_LOG` (such as `debug`) says how much.
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("SPOOL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => lines.with_ansi(false).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+async fn serve(app: App, listener: TcpListener, address: SocketAddr) -> anyhow::Result<()> {
+    listener.set_nonblocking(true).context("listening")?;
+    let handle = Handle::new();
+    let told = platform::told_to_stop().context("listening for signals")?;
+    let stopping = tokio::spawn({
+        let (app, handle) = (app.clone(), handle.clone());
+        async move {
+            told.await;
+            tracing::info!("stopping");
+            app.stop();
+            handle.graceful_shutdown(Some(LAST_REQUESTS_MAX));
+        }
+    });
+    say(address, &app.admin)?;
+    let service = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum_server::from_tcp(listener).context("listening")?.acceptor(NoDelayAcceptor::new());
+    let served = server.handle(handle).serve(service).await.context("serving");
+    stopping.abort();
+    served
+}
+
+/// What scripts wait for, as the first line of stdout; and the admin token when it is new.
+fn say(address: SocketAddr, admin: &AdminToken) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    let mut write = || {
+        writeln!(out, "listening on http://{address}")?;
+        if admin.is_new() {
+            writeln!(out, "admin token: {}", admin.secret())?;
+        }
+        out.flush()
+    };
+    write().context("writing to stdout")
+}

@@ -1,0 +1,58 @@
+//! What all requests share.
+//!
+//! Owns: opening a data folder, in order. One process has a folder at a time; it is closed when the last handle goes.
+
+use crate::{
+    access::{AdminToken, Keys},
+    clock::Clock,
+    config::Config,
+    db::Db,
+    platform,
+};
+use anyhow::Context;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// The state of a running server, as every handler gets it.
+pub type App = Arc<Server>;
+
+/// A running server.
+pub struct Server {
+    /// What the operator chose.
+    pub config: Config,
+    /// What time it is.
+    pub clock: Clock,
+    /// What signs.
+    pub keys: Keys,
+    /// Who has it may do everything.
+    pub admin: AdminToken,
+    /// What is known.
+    pub db: Db,
+    stopping: AtomicBool,
+}
+
+impl Server {
+    /// Opens a data folder, and makes it where there is none. Blocks.
+    pub fn open(config: Config, clock: Clock) -> anyhow::Result<App> {
+        let data = &config.data;
+        platform::create_private_folder(data)
+            .with_context(|| format!("making the folder {}", data.display()))?;
+        // First, since it makes sure that nobody else is at work here.
+        let db = Db::open(data)?;
+        let keys = Keys::open(data)?;
+        let admin = AdminToken::open(data)?;
+        Ok(Arc::new(Self { config, clock, keys, admin, db, stopping: AtomicBool::new(false) }))
+    }
+
+    /// Says that no more requests should come, so that a proxy sends them elsewhere.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether requests can be served.
+    pub fn is_ready(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed)
+    }
+}
