@@ -5,10 +5,12 @@ use model::{
     Chunk, Gap, Hash, Manifest, Mark, Part, Piece, SessionId, SessionState, TrackId, TrackManifest, UtcTime,
 };
 use std::{collections::BTreeMap, time::Duration};
-use store::{ChunkStore, Recovered, SessionWriter, StoreError};
+use store::{ChunkStore, ObjectId, Recovered, SessionWriter, Settled, StoreError};
 
 /// The setting that scripts set.
 const SETTING: &str = "preset";
+/// The server that confirms.
+const SERVER: &str = "https://spool.example";
 
 /// Runs a script on a store.
 pub struct Play<'a> {
@@ -44,6 +46,7 @@ impl<'a> Play<'a> {
                 store.update(*session, |details| put(mark, &mut details.marks))?;
             }
             Step::Trash(session, at) => drop(store.update(*session, |details| details.trashed_at = *at)?),
+            Step::Confirm(session) => store.settle(*session, SERVER, &sealed(store, *session)?)?,
             Step::Finalize(session) => {
                 self.writer(*session).finalize(SessionState::Finalized)?;
                 self.writers.remove(session);
@@ -105,6 +108,8 @@ struct Session {
     marks: Vec<Mark>,
     trashed_at: Option<UtcTime>,
     finalized: bool,
+    /// Chunks that a server has confirmed.
+    confirmed: u64,
     tracks: BTreeMap<TrackId, Track>,
 }
 
@@ -137,6 +142,10 @@ impl Account {
             Step::Rename(session, title) => self.of(*session).title.clone_from(title),
             Step::Mark(session, mark) => put(mark, &mut self.of(*session).marks),
             Step::Trash(session, at) => self.of(*session).trashed_at = *at,
+            Step::Confirm(session) => {
+                let session = self.of(*session);
+                session.confirmed = session.tracks.values().map(|track| track.sealed.len() as u64).sum();
+            }
             Step::Finalize(session) => self.of(*session).finalized = true,
             Step::Delete(session) => drop(self.sessions.remove(session)),
         }
@@ -150,6 +159,14 @@ impl Account {
     #[must_use]
     pub fn ended(mut self) -> Self {
         self.sessions.values_mut().for_each(|session| session.finalized = true);
+        self
+    }
+
+    /// As before, but nothing is known of servers: the index is lost.
+    #[must_use]
+    pub fn unconfirmed(mut self) -> Self {
+        self.sessions.values_mut().for_each(|session| session.confirmed = 0);
+        self.pending = self.pending.filter(|step| !matches!(step, Step::Confirm(_)));
         self
     }
 
@@ -177,6 +194,7 @@ impl Account {
             match list.iter().any(|found| found.meta.id == *id) {
                 true => self
                     .check_session(store, *id, session, crash)
+                    .and_then(|wider| check_upload(store, *id, session, &wider, recovered))
                     .map_err(|what| format!("session {id}: {what}"))?,
                 false if deleted == Some(*id) => {}
                 false => return Err(format!("session {id} is gone")),
@@ -206,7 +224,7 @@ impl Account {
         id: SessionId,
         session: &Session,
         crash: Crash,
-    ) -> Result<(), String> {
+    ) -> Result<Session, String> {
         let manifest = store.manifest(id).map_err(|error| error.to_string())?;
         let mut wider = session.clone();
         if let Some(step) = &self.pending {
@@ -226,8 +244,36 @@ impl Account {
                 return Err(format!("{track}: {missing:?} are missing, and the session says {lost:?}"));
             }
         }
-        Ok(())
+        Ok(wider)
     }
+}
+
+/// Only an index knows what servers have; one that is lost is no excuse for saying too much.
+fn check_upload(
+    store: &ChunkStore,
+    id: SessionId,
+    session: &Session,
+    wider: &Session,
+    recovered: &Recovered,
+) -> Result<(), String> {
+    let found = store.upload(id).map_err(|error| error.to_string())?.chunks;
+    if [session.confirmed, wider.confirmed].contains(&found) || recovered.rebuilt_index && found == 0 {
+        Ok(())
+    } else {
+        Err(format!("{found} chunks are confirmed instead of {}", session.confirmed))
+    }
+}
+
+/// All that is sealed of a session, to be confirmed.
+fn sealed(store: &ChunkStore, session: SessionId) -> Result<Vec<(ObjectId, Option<Settled>)>, StoreError> {
+    let manifest = store.manifest(session)?;
+    let tracks = manifest.tracks.iter();
+    let objects = tracks.flat_map(|TrackManifest { track, chunks }| {
+        let inits = track.inits.iter().map(|used| (None, used.hash));
+        let chunks = chunks.iter().map(|chunk| (Some(chunk.id.index), chunk.hash));
+        inits.chain(chunks).map(|(index, hash)| ObjectId { track: track.id.clone(), index, hash })
+    });
+    Ok(objects.map(|object| (object, Some(Settled::Confirmed))).collect())
 }
 
 fn check_meta(manifest: &Manifest, session: &Session, wider: &Session) -> Result<(), String> {

@@ -40,6 +40,8 @@ pub enum Step {
     Mark(SessionId, Mark),
     /// A session goes into the trash, or comes out of it.
     Trash(SessionId, Option<UtcTime>),
+    /// A server has confirmed all that is sealed of a session.
+    Confirm(SessionId),
     /// A session ends, whether or not its chunks are sealed.
     Finalize(SessionId),
     /// A session is deleted.
@@ -86,7 +88,7 @@ pub fn meta(session: SessionId) -> SessionMeta {
 impl Script {
     /// Three sessions, one after the other: the first with a new picture size, a gap, a new title and marks, put into
     /// the trash and deleted while the second is written; the second finalized with its chunks still open, and put into
-    /// the trash; the third never ended.
+    /// the trash; the third never ended. A server confirms some of the first two meanwhile.
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut steps = vec![Step::Setting(seed.to_string())];
@@ -100,11 +102,13 @@ impl Script {
         first.record(6_000 + random.up_to(4_000) as i64, &mut steps);
         first.stop(&mut steps);
         first.mark("afterwards", &mut steps);
+        steps.push(Step::Confirm(first.session));
         steps.push(Step::Trash(first.session, Some(UtcTime(1_764_000_100_000))));
         steps.push(Step::Trash(first.session, None));
         steps.push(Step::Trash(first.session, Some(UtcTime(1_764_000_200_000))));
         let mut second = Recorder::begin(session_id(2), &mut steps, random.number());
         second.record(2_600, &mut steps);
+        steps.push(Step::Confirm(second.session));
         steps.push(Step::Delete(first.session));
         second.record(2_900 + random.up_to(900) as i64, &mut steps);
         steps.push(Step::Finalize(second.session));

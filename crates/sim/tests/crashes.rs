@@ -2,7 +2,7 @@
 //!
 //! `SPOOL_SIM_SEED=n` runs one seed, `SPOOL_SIM_SEEDS=n` the first `n`. A failure prints what to type.
 
-use spool_sim::{Crash, Fault, KeyBox, Play, Script, SimFs, key, session_id};
+use spool_sim::{Account, Crash, Fault, KeyBox, Play, Script, SimFs, key, session_id};
 use std::{
     collections::BTreeMap,
     fs,
@@ -43,11 +43,15 @@ fn played<'a>(script: &'a Script, disk: &SimFs) -> Play<'a> {
 
 /// Opens a disk after a crash and compares what is there with what must be.
 fn check(disk: &SimFs, play: &Play<'_>, ops: usize, crash: Crash) -> Result<(), String> {
+    check_account(disk, &play.account(ops), ops, crash)
+}
+
+fn check_account(disk: &SimFs, account: &Account, ops: usize, crash: Crash) -> Result<(), String> {
     let (store, recovered) = open(disk).map_err(|error| format!("it does not open: {error}"))?;
     if recovered.moved_aside.is_some() {
         return Err("a sound index was put aside".to_owned());
     }
-    play.account(ops).check(&store, &recovered, crash)?;
+    account.check(&store, &recovered, crash)?;
     drop(store);
     let (store, again) = open(disk).map_err(|error| format!("it does not open again: {error}"))?;
     if again != Recovered::default() {
@@ -114,11 +118,13 @@ fn without_its_key_nothing_of_a_session_changes() {
         for ops in 0..=disk.now() {
             for crash in [Crash::Kill, Crash::PowerCut] {
                 let crashed = disk.crash(ops, crash, seed).unwrap();
+                let mut account = play.account(ops);
                 if ops.is_multiple_of(3) {
                     crashed.lose_index().unwrap();
+                    account = account.unconfirmed();
                 }
                 let place = format!("no key and {crash:?} after");
-                let checked = stays(&crashed).and_then(|()| check(&crashed, &play, ops, crash));
+                let checked = stays(&crashed).and_then(|()| check_account(&crashed, &account, ops, crash));
                 or_fail(checked, seed, &disk, &place, ops);
             }
         }

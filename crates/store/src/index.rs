@@ -4,7 +4,7 @@
 //! fit its sum is [`StoreError::IndexDamaged`], never a wrong answer. Tested through `ChunkStore`, by flipping the
 //! bytes of the database.
 
-use crate::{StoreError, document::Document, list, marks};
+use crate::{StoreError, document::Document, list, marks, uploads};
 use bytes::Bytes;
 use model::{Chunk, ChunkId, Hash, SessionId, SessionState, Span, Timestamp, TrackId};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ffi, params};
@@ -14,8 +14,8 @@ use uuid::Uuid;
 type Result<T> = std::result::Result<T, StoreError>;
 
 const SCHEMA: &str = include_str!("schema.sql");
-/// Of the tables, their rows and the files beside them. The first had no list.
-const VERSION: u32 = 2;
+/// Of the tables, their rows and the files beside them. The first had no list, the second no uploads.
+const VERSION: u32 = 3;
 const BUSY: Duration = Duration::from_secs(10);
 /// An index that was closed in order and is larger than this is not read through at the start: damage to it is
 /// found when the row is read. 32 MB are some ten hours, and take a tenth of a second.
@@ -114,7 +114,7 @@ fn open_checked(path: &Path) -> Result<Opened> {
     // One damaged byte makes SQLite take a database for one that can only be read.
     connection.execute_batch("BEGIN IMMEDIATE; UPDATE store SET value = value; ROLLBACK")?;
     if version < VERSION {
-        upgrade(&connection)?;
+        upgrade(&connection, version)?;
     }
     let clean = read(&connection, "state")?.as_deref() == Some("closed");
     if !clean || size <= TRUSTED_SIZE {
@@ -146,19 +146,23 @@ fn create(connection: &Connection) -> Result<()> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
     transaction.execute_batch(list::SCHEMA)?;
+    transaction.execute_batch(uploads::SCHEMA)?;
     write_version(&transaction)?;
     transaction.commit()?;
     Ok(())
 }
 
-/// Adds the list to an index that has none. All of it is proved, before and after.
-fn upgrade(connection: &Connection) -> Result<()> {
+/// Adds the tables that an index of an older version has not. All of it is proved, before and after.
+fn upgrade(connection: &Connection, version: u32) -> Result<()> {
     let transaction = connection.unchecked_transaction()?;
     check_structure(&transaction)?;
-    transaction.execute_batch(list::SCHEMA)?;
-    for id in all_ids(&transaction)? {
-        list::put(&transaction, &session(&transaction, id)?)?;
+    if version < 2 {
+        transaction.execute_batch(list::SCHEMA)?;
+        for id in all_ids(&transaction)? {
+            list::put(&transaction, &session(&transaction, id)?)?;
+        }
     }
+    transaction.execute_batch(uploads::SCHEMA)?;
     write_version(&transaction)?;
     check(&transaction)?;
     transaction.commit()?;
@@ -199,7 +203,7 @@ fn check_structure(connection: &Connection) -> Result<()> {
 
 fn check_sessions(connection: &Connection) -> Result<()> {
     let mut sessions = connection.prepare(&format!("SELECT {SESSION} FROM sessions"))?;
-    let (mut count, mut chunks) = (0, 0);
+    let (mut count, mut chunks, mut settled) = (0, 0, 0);
     for row in sessions.query_map([], |row| Ok(session_row(row)))? {
         let row = row??;
         let found = all_chunks(connection, row.document.meta.id)?;
@@ -207,12 +211,16 @@ fn check_sessions(connection: &Connection) -> Result<()> {
             return Err(StoreError::IndexDamaged);
         }
         list::prove(connection, &row)?;
+        settled += uploads::prove(connection, row.document.meta.id, &found)?;
         count += 1;
         chunks += found.len() as i64;
     }
     let counts = "SELECT (SELECT count(*) FROM list), (SELECT count(*) FROM chunks)";
     let counted: (i64, i64) = connection.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if counted == (count, chunks) { Ok(()) } else { Err(StoreError::IndexDamaged) }
+    if counted != (count, chunks) {
+        return Err(StoreError::IndexDamaged);
+    }
+    uploads::prove_all(connection, settled)
 }
 
 fn schema_hash(connection: &Connection) -> Result<String> {
@@ -243,31 +251,31 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 /// The eight bytes that prove a row whole.
-struct Sum(Vec<u8>);
+pub struct Sum(Vec<u8>);
 
 impl Sum {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(Vec::new())
     }
 
-    fn bytes(mut self, bytes: &[u8]) -> Self {
+    pub fn bytes(mut self, bytes: &[u8]) -> Self {
         // With the length before it, no two rows read the same.
         self.0.extend((bytes.len() as u64).to_le_bytes());
         self.0.extend(bytes);
         self
     }
 
-    fn number(mut self, number: i64) -> Self {
+    pub fn number(mut self, number: i64) -> Self {
         self.0.extend(number.to_le_bytes());
         self
     }
 
-    fn finish(self) -> [u8; 8] {
+    pub fn finish(self) -> [u8; 8] {
         let [a, b, c, d, e, f, g, h, ..] = Hash::of(&self.0).0;
         [a, b, c, d, e, f, g, h]
     }
 
-    fn prove(self, found: &[u8]) -> Result<()> {
+    pub fn prove(self, found: &[u8]) -> Result<()> {
         if self.finish() == found { Ok(()) } else { Err(StoreError::IndexDamaged) }
     }
 }
@@ -394,7 +402,7 @@ pub fn remove_session(connection: &Connection, id: SessionId) -> Result<()> {
     for (table, column) in [("chunks", "session"), ("inits", "session"), ("list", "id"), ("sessions", "id")] {
         connection.execute(&format!("DELETE FROM {table} WHERE {column} = ?1"), [id.0.as_bytes()])?;
     }
-    Ok(())
+    uploads::remove(connection, id)
 }
 
 // ── inits
@@ -552,7 +560,7 @@ mod tests {
             let document = Document { revision: 1, boot: None, meta: meta(session_id(number)) };
             put_session(&index, &SessionRow { document, totals: Totals::default(), waits: false }).unwrap();
         }
-        index.execute_batch("DROP TABLE list").unwrap();
+        index.execute_batch("DROP TABLE list; DROP TABLE uploads; DROP TABLE settled").unwrap();
         write(&index, "version", "1").unwrap();
         write(&index, "schema", &schema_hash(&index).unwrap()).unwrap();
         set_closed(&index, true).unwrap();
@@ -565,9 +573,23 @@ mod tests {
         let path = folder.path().join("spool.db");
         let Opened::Clean(index) = open(&path).unwrap() else { panic!("it is as it was") };
         check(&index).unwrap();
-        assert_eq!(read(&index, "version").unwrap().as_deref(), Some("2"));
+        assert_eq!(read(&index, "version").unwrap().as_deref(), Some("3"));
         drop(index);
         assert!(matches!(open(&path).unwrap(), Opened::Clean(_)));
+    }
+
+    #[test]
+    fn an_index_of_the_second_version_keeps_its_list() {
+        let folder = folder_with_an_index_of_version_1();
+        let path = folder.path().join("spool.db");
+        drop(open(&path).unwrap());
+        let index = connect(&path).unwrap();
+        index.execute_batch("DROP TABLE uploads; DROP TABLE settled").unwrap();
+        write(&index, "version", "2").unwrap();
+        write(&index, "schema", &schema_hash(&index).unwrap()).unwrap();
+        drop(index);
+        assert!(matches!(open(&path).unwrap(), Opened::Clean(_)));
+        assert_eq!(read(&connect(&path).unwrap(), "version").unwrap().as_deref(), Some("3"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod recover;
 mod recover_session;
 mod settings;
 mod store;
+mod uploads;
 mod verify;
 mod writer;
 
@@ -32,5 +33,6 @@ pub use list::{Found, ListOrder, Search};
 pub use read::ChunkBytes;
 pub use recover::{Damage, Recovered, RecoveredSession};
 pub use store::{ChunkStore, Details, SessionSummary};
+pub use uploads::{ObjectId, Settled, Upload};
 pub use verify::Verification;
 pub use writer::SessionWriter;

@@ -328,6 +328,10 @@ impl Inner {
         lock_of(&self.live).contains(&session)
     }
 
+    pub fn live(&self) -> Vec<SessionId> {
+        lock_of(&self.live).iter().copied().collect()
+    }
+
     pub fn ended(&self, session: SessionId) {
         lock_of(&self.live).remove(&session);
     }

@@ -8,6 +8,7 @@ use crate::{
     list,
     recover::read_document,
     store::Inner,
+    uploads,
 };
 use model::{Chunk, ChunkId, Hash, SessionId, SessionState, TrackInfo};
 use std::collections::BTreeSet;
@@ -160,6 +161,8 @@ fn check_session(store: &ChunkStore, id: SessionId) -> std::result::Result<(), S
         return Err(format!("its totals are {:?}", row.totals));
     }
     inner.read(|index| list::prove(index, &row)).map_err(|_| "the list says something else".to_owned())?;
+    let uploads = inner.read(|index| uploads::prove(index, id, &chunks).map(drop));
+    uploads.map_err(|_| "its uploads do not fit its chunks".to_owned())?;
     if row.document.meta.key.is_some_and(|key| !store.has_key(key)) {
         // What is in it will be known once its key is here.
         return Ok(());
