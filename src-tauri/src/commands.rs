@@ -111,6 +111,21 @@ pub(crate) async fn reveal(app: AppHandle, path: PathBuf) -> Result<(), Problem>
     revealed.map_err(|error| shell_problem(&error))?.map_err(|error| shell_problem(&error))
 }
 
+/// Shows a page of a server in the browser. Pages alone: what other addresses open is nobody's to choose.
+#[tauri::command]
+pub(crate) async fn open_page(app: AppHandle, url: String) -> Result<(), Problem> {
+    if !is_page(&url) {
+        let message = format!("{url:?} is not the address of a page");
+        return Err(Problem { code: "invalid".to_owned(), message });
+    }
+    let opened = spawn_blocking(move || app.opener().open_url(url, None::<&str>)).await;
+    opened.map_err(|error| shell_problem(&error))?.map_err(|error| shell_problem(&error))
+}
+
+fn is_page(url: &str) -> bool {
+    url.parse::<tauri::Url>().is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
 /// Ends the export to this file, which is then answered by a problem. One that has ended is no fault.
 #[tauri::command]
 pub(crate) async fn cancel_export(exports: State<'_, Exports>, output: PathBuf) -> Result<(), Problem> {
@@ -137,6 +152,23 @@ impl Clipboard {
         match &mut *clipboard {
             Some(clipboard) => clipboard.set_text(text),
             none => none.insert(arboard::Clipboard::new()?).set_text(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_page;
+
+    #[test]
+    fn pages_are_opened_and_nothing_else() {
+        assert!(
+            is_page("https://spool.example.org/pair?code=WDJB-MJHT") && is_page("http://127.0.0.1:7070/pair")
+        );
+        for url in
+            ["file:///etc/passwd", "javascript:alert(1)", "spool://record", "/usr/bin/env", "https:", ""]
+        {
+            assert!(!is_page(url), "{url}");
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{deeds, link::Link, notices, tray};
 use anyhow::Result;
 use engine::{
     Client, EngineError, Messages,
-    command::{Activity, Command, Event, Message},
+    command::{Activity, Command, Event, Message, UploadState, UploadStatus},
 };
 use serde::Serialize;
 use std::{
@@ -46,11 +46,12 @@ enum Connection {
 #[derive(Debug, Default)]
 pub(crate) struct Latest(Mutex<Said>);
 
-/// What it is doing, and which settings it has, by their number.
+/// What it is doing, which settings it has, by their number, and whether a server no longer lets it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Said {
     activity: Activity,
     settings: u64,
+    shut_out: bool,
 }
 
 impl Latest {
@@ -118,7 +119,11 @@ fn pass_on(app: &AppHandle, mut messages: Messages) -> String {
 /// Something happened: pages, the tray and people who look elsewhere hear of it.
 pub(crate) fn hear(app: &AppHandle, event: &Event) {
     if let Event::Changed(snapshot) = event {
-        follow(app, Said { activity: snapshot.activity, settings: snapshot.settings });
+        let shut_out = is_shut_out(&snapshot.upload);
+        let before = follow(app, Said { activity: snapshot.activity, settings: snapshot.settings, shut_out });
+        if shut_out && !before.shut_out {
+            notices::shut_out(app, snapshot.upload.server.as_deref().unwrap_or_default());
+        }
     }
     notices::consider(app, event);
     if let Err(error) = app.emit("engine", event) {
@@ -126,7 +131,14 @@ pub(crate) fn hear(app: &AppHandle, event: &Event) {
     }
 }
 
-fn follow(app: &AppHandle, said: Said) {
+/// Whether uploads have ended until somebody logs in again. All else that may be in their way passes.
+fn is_shut_out(upload: &UploadStatus) -> bool {
+    let code = upload.problem.as_ref().map(|problem| problem.code.as_str());
+    upload.state == UploadState::Problem && matches!(code, Some("login" | "forbidden"))
+}
+
+/// Takes over what was said, and gives what was said before.
+fn follow(app: &AppHandle, said: Said) -> Said {
     let before = app.state::<Latest>().replace(said);
     if before.activity != said.activity {
         tray::show(app, said.activity);
@@ -135,6 +147,7 @@ fn follow(app: &AppHandle, said: Said) {
     if before.settings != said.settings && said.settings != 0 {
         deeds::apply_settings(app);
     }
+    before
 }
 
 /// What the app says of itself is something else now: pages ask again.

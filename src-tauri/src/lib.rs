@@ -74,6 +74,7 @@ fn builder() -> tauri::Builder<tauri::Wry> {
             commands::cancel_export,
             commands::choose_file,
             commands::copy_text,
+            commands::open_page,
             commands::reveal,
             commands::show_controller,
             updates::install_update,

@@ -59,6 +59,14 @@ pub(crate) fn problem(app: &AppHandle, problem: &Problem) {
     tell(app, &words::words(app).notices.refused, &problem.message);
 }
 
+/// A server no longer lets this computer in. Uploads go on when somebody logs in again, and not before.
+pub(crate) fn shut_out(app: &AppHandle, server: &str) {
+    let words = &words::words(app).notices;
+    if windows::wants_notices(app) && app.state::<Told>().is_news("shut out", Instant::now()) {
+        tell(app, &words.shut_out, &fill(&words.shut_out_hint, &[("server", server)]));
+    }
+}
+
 /// A link came that is none of ours. It is not repeated, since anybody may have written it.
 pub(crate) fn refused_link(app: &AppHandle) {
     tracing::warn!("a link was refused");

@@ -17,7 +17,7 @@ usage: spool-app [--hidden] [--data DIR] [spool://VIEW]
 
   --hidden     starts in the tray, without a window
   --data DIR   the data folder, else SPOOL_DATA, else the system's place for such
-  spool://…    what to show: record, library, settings, or recording/ID
+  spool://…    what to show: record, library, uploads, settings, or recording/ID
 
 Where Spool runs already, that one shows it.
 

@@ -45,6 +45,8 @@ pub(crate) enum View {
     Library,
     /// One recording.
     Recording(String),
+    /// What is on its way to a server.
+    Uploads,
     /// The settings.
     Settings,
 }
@@ -58,6 +60,7 @@ impl View {
             None if path.is_empty() => Some(Self::Last),
             None if path == "record" => Some(Self::Record),
             None if path == "library" => Some(Self::Library),
+            None if path == "uploads" => Some(Self::Uploads),
             None if path == "settings" => Some(Self::Settings),
             Some(("recording", id)) if is_id(id) => Some(Self::Recording(id.to_owned())),
             _ => None,
@@ -72,6 +75,7 @@ impl View {
             Self::Draw => Some("#/record/draw".to_owned()),
             Self::Library => Some("#/library".to_owned()),
             Self::Recording(id) => Some(format!("#/player/{id}")),
+            Self::Uploads => Some("#/uploads".to_owned()),
             Self::Settings => Some("#/settings".to_owned()),
         }
     }
@@ -265,6 +269,7 @@ mod tests {
         let view = View::from_link;
         assert_eq!(view("spool://record"), Some(View::Record));
         assert_eq!(view("spool://library/"), Some(View::Library));
+        assert_eq!(view("spool://uploads"), Some(View::Uploads));
         assert_eq!(view("spool:settings"), Some(View::Settings));
         assert_eq!(view("spool://"), Some(View::Last));
         assert_eq!(view("spool://recording/0192-abcd"), Some(View::Recording("0192-abcd".into())));

@@ -57,6 +57,8 @@ pub(crate) struct Notices {
     pub(crate) disk_low: String,
     pub(crate) source_lost: String,
     pub(crate) track_failed: String,
+    pub(crate) shut_out: String,
+    pub(crate) shut_out_hint: String,
     pub(crate) link: String,
     pub(crate) link_hint: String,
     pub(crate) running: String,

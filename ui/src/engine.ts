@@ -84,6 +84,8 @@ export const cancelExport = (output: string) => invoke<void>("cancel_export", { 
 export const reveal = (path: string) => invoke<void>("reveal", { path });
 /** Puts words on the clipboard. */
 export const copyText = (text: string) => invoke<void>("copy_text", { text });
+/** Shows a page of the server in the browser. */
+export const openPage = (url: string) => invoke<void>("open_page", { url });
 /** Shows or hides the small floating window. */
 export const showController = (visible: boolean) => invoke<void>("show_controller", { visible });
 /** Asks the makers' server for a newer version; none where this is the newest. Rejects where nobody may be asked. */

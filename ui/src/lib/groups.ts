@@ -2,7 +2,7 @@
 
 import type { Setting } from "../bindings";
 
-export type GroupName = "picture" | "sources" | "camera" | "pointer" | "start" | "storage" | "other";
+export type GroupName = "picture" | "sources" | "camera" | "pointer" | "start" | "storage" | "uploads" | "other";
 
 /** Settings that are a memory, or have a place of their own in the window. */
 export const hidden = new Set(["screen-token", "encryption-key", "theme", "language", "library-view", "first-run", "updates"]);
@@ -16,6 +16,7 @@ const known: Record<Exclude<GroupName, "other">, string[]> = {
   pointer: ["pointer-shown", "pointer-size", "pointer-hide", "pointer-ripple", "keys", "keys-shown"],
   start: ["countdown", "autostart", "close-to-tray", "notifications", "idle-exit"],
   storage: ["trash-keep", "keep-days", "keep-size", "keep-unverified", "disk-warning", "disk-reserve", "chunk", "encryption"],
+  uploads: ["upload", "upload-limit", "upload-hours", "upload-metered", "upload-proxy"],
 };
 
 /** Every setting in one group, in the order in which people look for them; what is new comes last, under `other`. */

@@ -73,6 +73,9 @@ export function roughly(ms: number, words: Words["time"]): string {
   return words.minutes(minutes);
 }
 
+/** The same of what is to come soon: `less than a minute` is an answer too. */
+export const soon = (ms: number, words: Words["time"]) => (ms < 60_000 ? words.moment : roughly(ms, words));
+
 /** `Today, 14:02`, `Yesterday, 09:10`, `Mon, 3 Nov, 14:02`, with the year where it is another one. */
 export function day(at: number, now: number, locale: string, words: { today: string; yesterday: string }): string {
   const [then, today] = [new Date(at), new Date(now)];

@@ -2,6 +2,7 @@
 
 import type { About, Alarm, Device, EngineState, Permission, Snapshot, Summary, TrackStatus } from "../bindings";
 import { about, answer, ask, listen, listenAbout, listenState, problemOf } from "../engine";
+import { login } from "./login.svelte";
 import { settings } from "./settings.svelte";
 
 type Finished = (summary: Summary) => void;
@@ -32,6 +33,7 @@ class Live {
       else if ("recovered" in event) this.rescue(event.recovered);
       else if ("progress" in event) this.exports[event.progress.output] = event.progress.share;
       else if ("notice" in event) this.notice(event.notice);
+      else login.hear(event);
     });
     await listenState((state) => void this.stands(state));
     await listenAbout(() => void this.ask());

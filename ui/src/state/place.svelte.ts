@@ -4,6 +4,7 @@ export type Place =
   | { view: "record"; draw?: boolean }
   | { view: "library"; trash: boolean }
   | { view: "player"; id: string }
+  | { view: "uploads" }
   | { view: "settings" };
 
 /** The place that `#/player/ID` and the like name; the record view for anything else. `#/record/draw` begins to draw. */
@@ -11,7 +12,7 @@ export function placeFrom(hash: string): Place {
   const [view, rest] = hash.replace(/^#\/?/, "").split("/", 2);
   if (view === "library") return { view, trash: rest === "trash" };
   if (view === "player" && rest) return { view, id: decodeURIComponent(rest) };
-  if (view === "settings") return { view };
+  if (view === "uploads" || view === "settings") return { view };
   return { view: "record", draw: view === "record" && rest === "draw" };
 }
 

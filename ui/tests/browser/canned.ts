@@ -1,7 +1,7 @@
 // Canned replies that stand in for the engine, so that views can be looked at in every state. Only for these tests: the
 // app itself is tested with the real engine elsewhere. It runs within the page, so it may use nothing from outside.
 
-import type { Command, Device, Event, RecordingLine, Reply, Setting, Snapshot } from "../../src/bindings";
+import type { Command, Device, Event, ReceiptLine, RecordingLine, Reply, Setting, Snapshot, UploadStatus } from "../../src/bindings";
 
 export type Scene = {
   activity: Snapshot["activity"];
@@ -10,11 +10,15 @@ export type Scene = {
   engine: "connected" | "starting" | "lost";
   permission: "granted" | "denied";
   slowFilm?: boolean;
+  /** How it is with the server. */
+  upload: "nowhere" | "idle" | "sending" | "offline" | "paused" | "refused" | "full" | "schedule";
 };
 
 /** What a test may ask of the page. */
 export type Canned = {
   asked: Command[];
+  /** Pages that were to be shown in the browser. */
+  opened: string[];
   tell: (event: Event) => void;
   engine: (state: string) => void;
   snapshot: Snapshot;
@@ -38,7 +42,8 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     lost_ms: i === 3 ? 1200 : null,
     has_pictures: i % 10 !== 4,
     encryption: i === 7 ? "locked" : "plain",
-    trashed_at: null, uploaded: "not_wanted",
+    trashed_at: null,
+    uploaded: scene.upload === "nowhere" || i === 2 ? "not_wanted" : i === 1 ? "partial" : i === 4 ? "waiting" : "verified",
   }));
   const trashed = new Set<string>();
   const marks: { at_ms: number; label: string }[] = [{ at_ms: 9000, label: "Question about pricing" }, { at_ms: 21_500, label: "" }];
@@ -60,6 +65,28 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     device("x11:window:1", "window", "Quarterly figures – Sheets", [1280, 900]), device("x11:window:2", "window", "Terminal", [960, 640]), device("x11:window:3", "window", "Spool: sprint board", [1440, 900]),
     device("v4l:0", "camera", "Logitech BRIO", [1280, 720], true, ["1280x720@30 MJPG", "640x480@30 YUYV"]), device("mic:1", "microphone", "Shure MV7", null, true), device("mic:2", "microphone", "Built-in microphone", null), device("sys:1", "system_audio", "Speakers", null, true),
   ];
+  const address = "https://spool.example.org";
+  const way = (i: number, chunks_done: number, chunks_total: number, active: boolean) => ({
+    session: lines[i]?.session ?? `s${i}`, recording: lines[i]?.recording ?? `r${i}`, title: lines[i]?.title ?? "", chunks_done, chunks_total, bytes_done: chunks_done * 1_050_000, bytes_total: chunks_total * 1_050_000, active, problem: null,
+  });
+  const live = { ...way(0, 190, 192, true), recording: "0193a5e2-7c1d-7000-8000-running00000", session: lines[0]?.session ?? "s", title: "Quarterly figures, explained" };
+  const gone = { ...way(6, 3, 11, false), problem: { code: "taken", message: "The server holds something else in its place" } };
+  const states: Record<Scene["upload"], [UploadStatus["state"], UploadStatus["problem"], number | null]> = {
+    nowhere: ["off", null, null], idle: ["idle", null, null], sending: ["uploading", null, null], paused: ["paused", null, null],
+    offline: ["waiting", { code: "away", message: "connection refused" }, 47_000], schedule: ["waiting", { code: "schedule", message: "uploads wait for 22:00" }, 9_000_000],
+    full: ["problem", { code: "full", message: "507" }, 60_000], refused: ["problem", { code: "login", message: "401" }, null],
+  };
+  function uploadOf(state: Scene["upload"], records: boolean): UploadStatus {
+    const sessions = state === "nowhere" || state === "idle" ? [] : [...(records ? [live] : []), way(1, 31, 62, state === "sending"), way(4, 0, 30, false), gone];
+    const bytes_left = sessions.reduce((sum, one) => sum + one.bytes_total - one.bytes_done, 0);
+    const [is, problem, retry_in_ms] = states[state];
+    return { server: state === "nowhere" ? null : address, state: is, problem, retry_in_ms, sessions, bytes_left, chunks_left: Math.round(bytes_left / 1_050_000), bytes_per_s: state === "sending" ? 740_000 : 0, lag_ms: records && state !== "idle" ? 21_000 : 0 };
+  }
+  const receiptOf = (line: RecordingLine): ReceiptLine | null => {
+    const some = { server: address, expected: 412, bytes: line.bytes, lost: 0, complete: true, at: started - 3_600_000, vouched: { read_back: 414, store: 0 }, missing: [], verified: 412 };
+    if (line.uploaded === "verified") return line.state === "recovered" ? { ...some, lost: 2, verified: 410, expected: 410 } : some;
+    return line.uploaded === "partial" ? { ...some, verified: 31, expected: 62, complete: false, vouched: { read_back: 0, store: 33 }, missing: Array.from({ length: 20 }, (_, i) => `program/${String(i + 32).padStart(6, "0")}-1a2b3c4d.m4s`) } : null;
+  };
   const running = scene.activity === "recording" || scene.activity === "paused";
   const snapshot: Snapshot = {
     activity: scene.activity, session: running ? lines[0]?.session ?? "s" : null, recording: running ? "0193a5e2-7c1d-7000-8000-running00000" : null, title: running ? "Quarterly figures, explained" : "", picture: running ? [1920, 1080] : null, elapsed_ms: running ? 767_000 : 0,
@@ -69,25 +96,25 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
       { track: "mic", kind: "microphone", label: "Shure MV7", chunks: 191, peak_db: -14, fps: null, trouble: null },
       { track: "system", kind: "system_audio", label: "Speakers", chunks: 191, peak_db: -31, fps: null, trouble: null },
     ],
-    alarms: scene.alarm ? [{ kind: "silent", track: "mic", message: "Nothing can be heard from Shure MV7: is it muted?" }] : [], disk_free: 212e9, notices: [], library: 0, settings: 0,
-    upload: { server: null, state: "off", chunks_left: 0, bytes_left: 0, bytes_per_s: 0, lag_ms: 0, problem: null, retry_in_ms: null, sessions: [] },
+    alarms: scene.alarm ? [{ kind: "silent", track: "mic", message: "Nothing can be heard from Shure MV7: is it muted?" }] : [], disk_free: 212e9, notices: [], library: 0, settings: 0, upload: uploadOf(scene.upload, running),
   };
   const layout = { background: { red: 0, green: 0, blue: 0 }, camera: { shown: true, x: 1, y: 1, size: 0.25, shape: "circle", border: 0.005, border_color: { red: 255, green: 255, blue: 255 }, mirrored: true, opacity: 1 }, pointer: { shown: true, size: 1, ripple: false, hide_after_ms: null }, keys: true };
   const asked: Command[] = [];
+  const opened: string[] = [];
   const fail: Record<string, string> = {};
   const listeners = new Map<string, ((message: unknown) => void)[]>();
   const emit = (event: string, payload: unknown) => listeners.get(event)?.forEach((hear) => hear({ event, id: 1, payload }));
-  const canned: Canned = { asked, tell: (event) => emit("engine", event), engine: (state) => emit("engine-state", { state }), snapshot, film: scene.film, fail };
+  const canned: Canned = { asked, opened, tell: (event) => emit("engine", event), engine: (state) => emit("engine-state", { state }), snapshot, film: scene.film, fail };
   Object.assign(window, { canned });
 
   const named = (id: string) => lines.find(({ recording }) => recording === id) ?? lines[0]!;
   const details = (id: string) => ({
-    ...named(id), description: "Figures of the third quarter, with the questions that came up.", metadata: { Team: "Finance", Recorder: "Mara" }, chunk_ms: 4000, mode: "program",
+    ...named(id), receipt: receiptOf(named(id)), description: "Figures of the third quarter, with the questions that came up.", metadata: { Team: "Finance", Recorder: "Mara" }, chunk_ms: 4000, mode: "program",
     tracks: [
       { track: "program", kind: "program", label: "Built-in display", codec: "H.264 1920×1080", chunks: 206, inits: 1, bytes: 402_000_000 },
       { track: "mix", kind: "mix", label: "Shure MV7", codec: "AAC 48 kHz", chunks: 206, inits: 1, bytes: 41_000_000 },
     ],
-    gaps: named(id).state === "recovered" ? [{ track: "mix", span: { start: 61e9, end: 62.4e9 }, reason: "device_lost" }] : [], check: { end_offset_us: 4200, sound: [{ track: "mix", drift_ppm: -18, offset_us: 900, filled_ms: 0 }] }, marks, receipt: null,
+    gaps: named(id).state === "recovered" ? [{ track: "mix", span: { start: 61e9, end: 62.4e9 }, reason: "device_lost" }] : [], check: { end_offset_us: 4200, sound: [{ track: "mix", drift_ppm: -18, offset_us: 900, filled_ms: 0 }] }, marks,
   });
   function list(query: { text: string; trashed: boolean; offset: number; limit: number; order: string }): Reply {
     const found = lines.filter(({ recording, title }) => trashed.has(recording) === query.trashed && title.toLowerCase().includes(query.text.toLowerCase()));
@@ -95,8 +122,13 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     const shown = sorted.slice(query.offset, query.offset + query.limit).map((line) => ({ ...line, trashed_at: query.trashed ? started : null }));
     return { recordings: { total: found.length, bytes: found.reduce((sum, { bytes }) => sum + bytes, 0), recordings: shown } };
   }
+  const become = (state: Scene["upload"]) => {
+    snapshot.upload = uploadOf(state, running);
+    canned.tell({ changed: { ...snapshot } });
+  };
   const plain: Record<string, () => Reply> = {
     keys: () => ({ keys: [{ id: "05ccc6d7394b4c88", current: true, kept: "keychain", path: null, recordings: 12 }, { id: "df79fd9933ee2b6f", current: false, kept: "away", path: null, recordings: 1 }] }),
+    logout: () => (become("nowhere"), "done"), upload_pause: () => (become("paused"), "done"), upload_resume: () => (become("sending"), "done"),
     status: () => ({ status: { ...snapshot } }), layout: () => ({ layout } as Reply), usage: () => ({ usage: { recordings: lines.length, bytes: 48e9, trashed: trashed.size + 2, trashed_bytes: 3.1e9, free: 212e9, reserve: 5e8 } }),
     permissions: () => ({ permissions: ["screen", "window", "camera", "microphone", "system_audio"].map((kind) => ({ kind, state: kind === "camera" ? scene.permission : "granted", advice: kind === "camera" && scene.permission === "denied" ? "Add yourself to the group video, then log in again." : "" })) }),
   };
@@ -105,6 +137,13 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     waveform: ({ spans }: { spans: number }) => ({ waveform: Array.from({ length: spans }, (_, i) => Math.round(30 + 190 * Math.abs(Math.sin(i / 9) * Math.sin(i / 61)))) }),
     verify: ({ id }: { id: string }) => ({ verified: { session: id, chunks: 412, verified: 412, damaged: [], missing: [] } }),
     settings: () => ({ settings }),
+    sync: ({ id }: { id: string | null }) => (id ? (named(id).uploaded = "waiting") : become("sending"), "done"),
+    upload_verify: ({ id }: { id: string }) => ({ receipt: receiptOf(named(id))! }),
+    login: ({ server, token }: { server: string; token: string | null }) => {
+      if (!token) return { pairing: { server, user_code: "WDJB-MJHT", url: `${server}/pair?code=WDJB-MJHT`, expires_in_s: 600 } };
+      become("idle");
+      return { logged_in: { server, kept: "keychain", path: null, why: null } };
+    },
     set: ({ key, value }: { key: string; value: string | null }) => {
       settings = settings.map((one) => (one.key === key ? { ...one, value: value ?? one.value, chosen: value !== null } : one));
       return { settings: settings.filter((one) => one.key === key) };
@@ -127,7 +166,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
       if (fail[name]) throw { code: "invalid", message: fail[name] };
       return value === undefined ? (plain[name]?.() ?? "done") : (carrying[name]?.(value as never) ?? "done");
     },
-    about: () => about, look_for_update: () => ({ version: "0.4.0", notes: "Sharper letters." }), install_update: () => null, choose_file: ({ suggestedName }: { suggestedName: string }) => `/home/mara/Videos/${suggestedName}`,
+    open_page: ({ url }: { url: string }) => void opened.push(url), about: () => about, look_for_update: () => ({ version: "0.4.0", notes: "Sharper letters." }), install_update: () => null, choose_file: ({ suggestedName }: { suggestedName: string }) => `/home/mara/Videos/${suggestedName}`,
     "plugin:event|listen": ({ event, handler }: { event: string; handler: number }) => {
       const hear = (window as unknown as Record<string, (message: unknown) => void>)[`_${handler}`]!;
       listeners.set(event, [...(listeners.get(event) ?? []), hear]);

@@ -238,3 +238,136 @@ test("the smallest window shows all of the record view", async () => {
     await page.context().close();
   }
 });
+
+const tell = (page: Page, event: unknown) => page.evaluate((what) => (window as unknown as { canned: Canned }).canned.tell(what as never), event);
+
+test("a computer is let in by a code that is confirmed in the browser", async () => {
+  const page = await openPage(stage, "#/uploads");
+  await page.fill("#server-address", "two words");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#server-bad");
+  expect(await saying(page, "login")).toEqual([]);
+  await page.fill("#server-address", "spool.example.org/");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[data-testid=pairing] >> text=WDJB-MJHT");
+  expect(await saying(page, "login")).toEqual([{ server: "https://spool.example.org", token: null }]);
+  // The button that comes next has the focus.
+  await page.keyboard.press("Enter");
+  await soon(() => page.evaluate(() => (window as unknown as { canned: Canned }).canned.opened)).toEqual(["https://spool.example.org/pair?code=WDJB-MJHT"]);
+  // It goes on while something else is looked at.
+  await page.click("nav >> text=Library");
+  await page.click("nav >> text=Uploads");
+  await page.waitForSelector("[data-testid=pairing] >> text=WDJB-MJHT");
+  await tell(page, { login_failed: { server: "https://spool.example.org", problem: { code: "expired", message: "nobody confirmed" } } });
+  await page.waitForSelector("text=The code has expired");
+  await page.click("text=Get a new code");
+  await page.waitForSelector("[data-testid=pairing]");
+  await tell(page, { logged_in: { server: "https://spool.example.org", kept: "keychain", path: null, why: null } });
+  await page.waitForSelector("text=Logged in at spool.example.org");
+  expect(await page.locator("[data-testid=pairing]").count()).toBe(0);
+  await page.context().close();
+});
+
+test("a token lets in too, and is shown nowhere; leaving asks first", async () => {
+  const page = await openPage(stage, "#/uploads");
+  await page.fill("#server-address", "http://192.168.1.20:8080");
+  await page.waitForSelector("text=not encrypted");
+  await page.click("text=With a token");
+  await page.fill("#server-token", "secret-of-mine");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[data-state=idle]");
+  expect(await saying(page, "login")).toEqual([{ server: "http://192.168.1.20:8080", token: "secret-of-mine" }]);
+  expect(await page.content()).not.toContain("secret-of-mine");
+  await page.click("text=Log out");
+  expect(await saying(page, "logout")).toEqual([]);
+  await page.click("text=Really?");
+  await page.waitForSelector("[data-state=nowhere]");
+  await page.context().close();
+});
+
+test("what was refused is said, and the way back leads to the form", async () => {
+  const page = await openPage(stage, "#/uploads");
+  await page.evaluate(() => ((window as unknown as { canned: Canned }).canned.fail["login"] = "no server of that name"));
+  await page.fill("#server-address", "spool.example.org");
+  await page.click("text=Connect");
+  await page.waitForSelector("[role=alert] >> text=no server of that name");
+  await page.click("text=Try again");
+  expect(await page.inputValue("#server-address")).toBe("spool.example.org");
+  await page.context().close();
+});
+
+test("uploads are paused, go on, and are tried again by hand", async () => {
+  const page = await openPage(stage, "#/uploads", { upload: "sending" });
+  await page.click("text=Pause uploads");
+  await page.click("[data-state=paused] >> text=Go on uploading");
+  await page.waitForSelector("[data-state=sending]");
+  await page.context().close();
+  const away = await openPage(stage, "#/uploads", { upload: "offline" });
+  await away.waitForSelector("nav >> text=Offline is fine");
+  await away.click("text=Try now");
+  await away.waitForSelector("[data-state=sending]");
+  expect(await saying(away, "sync")).toEqual([{ id: null }]);
+  await away.context().close();
+});
+
+test("who is let in again stays logged in when the code is given up", async () => {
+  const page = await openPage(stage, "#/uploads", { upload: "refused" });
+  await page.waitForSelector("nav >> [aria-label='Needs you']");
+  await page.click("text=Connect");
+  await page.click("[data-testid=pairing] >> text=Cancel");
+  await page.waitForSelector("#server-address");
+  expect(await saying(page, "logout")).toEqual([]);
+  await page.context().close();
+});
+
+test("a receipt says what is there, and the server looks again", async () => {
+  const page = await openPage(stage, "#/library", { upload: "sending" });
+  const open = async (title: string) => {
+    await page.click(`[aria-label='More for ${title}']`);
+    await page.click(".menu >> text=Details");
+  };
+  await open("Sprint review");
+  await page.waitForSelector("[data-testid=receipt] >> text=412 of 412 chunks verified");
+  await page.click("text=Check again at the server");
+  await soon(() => saying(page, "upload_verify")).toEqual([{ id }]);
+  await soon(() => saying(page, "show").then((all) => all.length)).toBe(2);
+  await open("Checkout bug, second try");
+  await page.click("summary >> text=Not there yet: 31");
+  await page.waitForSelector("li >> text=program/000032-1a2b3c4d.m4s");
+  await page.waitForSelector("li >> text=and 11 more");
+  // One that nobody wanted there goes there when somebody wants it.
+  await open("Interview with pilot user");
+  await page.click("text=Upload now");
+  await page.waitForSelector("text=is on its way to the server");
+  await page.waitForSelector("text=It waits to be sent");
+  expect(await saying(page, "sync")).toEqual([{ id: id.replace(/0$/, "2") }]);
+  await page.context().close();
+});
+
+test("recording says how far behind a server is, and without one nothing", async () => {
+  const page = await openPage(stage, "#/record", { activity: "recording", upload: "sending" });
+  await page.waitForSelector("[data-testid=arrived] >> text=server 21 s behind");
+  await page.waitForSelector("[data-testid=arrived] >> text=190 of 192 verified");
+  await page.context().close();
+  const alone = await openPage(stage, "#/record", { activity: "recording" });
+  await alone.waitForSelector("[data-testid=clock]");
+  expect(await alone.locator("[data-testid=arrived]").count()).toBe(0);
+  await alone.context().close();
+});
+
+test("ten thousand recordings with receipts scroll like ten while uploads go on", async () => {
+  const page = await openPage(stage, "#/library", { recordings: 10_000, upload: "sending" });
+  await page.waitForSelector(".card >> text=31 of 62 uploaded");
+  await page.evaluate(() => document.querySelector(".view .scroll")!.scrollTo(0, 1e9));
+  await page.waitForSelector("[data-at='9999'] .card >> text=verified");
+  expect(await page.locator("li[data-at]").count()).toBeLessThan(60);
+  await page.evaluate(() => document.querySelector(".view .scroll")!.scrollTo(0, 0));
+  await page.evaluate(() => {
+    const { canned } = window as unknown as { canned: Canned };
+    const [line, ...others] = canned.snapshot.upload.sessions;
+    canned.tell({ changed: { ...canned.snapshot, upload: { ...canned.snapshot.upload, sessions: [{ ...line!, chunks_done: 32 }, ...others] } } });
+  });
+  await page.waitForSelector(".card >> text=32 of 62 uploaded");
+  expect((await saying(page, "list")).length).toBeLessThan(8);
+  await page.context().close();
+});

@@ -93,7 +93,7 @@ export async function openStage(): Promise<Stage> {
 }
 
 export type Look = { theme?: "light" | "dark"; width?: number; height?: number; welcomed?: boolean; language?: string };
-const usual: Scene = { activity: "idle", recordings: 24, alarm: false, engine: "connected", permission: "granted" };
+const usual: Scene = { activity: "idle", recordings: 24, alarm: false, engine: "connected", permission: "granted", upload: "nowhere" };
 
 /** A window of the app at this address, in this state. Fails the test where the page throws. */
 export async function openPage(stage: Stage, hash: string, scene: Partial<Scene> = {}, look: Look = {}): Promise<Page> {

@@ -14,7 +14,8 @@ function leaves(of: unknown, path = ""): Leaf[] {
 /** Words that are the same in both languages. */
 const alike = new Set([
   ".app.name", ".recording.pause", ".inset.mirror", ".draw.text", ".draw.ellipse", ".export.formats.mp4", ".export.formats.webm", ".export.formats.gif", ".export.formats.m4a", ".details.kinds.system_audio",
-  ".record.key", ".record.countdown", ".settings.version", ".settings.system", ".settings.session", ".library.columns.title", ".record.title", ".settings.names.countdown", ".export.format", ".details.reasons.paused", ".app.more",
+  ".record.key", ".record.countdown", ".settings.version", ".settings.system", ".settings.session", ".library.columns.title", ".record.title", ".settings.names.countdown", ".export.format", ".details.reasons.paused", ".app.more", ".app.uploads", ".uploads.title",
+  ".uploads.server", ".uploads.login.token",
 ]);
 
 test("both catalogues have the same keys, and the same kinds of words", () => {
