@@ -2,7 +2,7 @@
 
 use api::{
     Confirmed, CreateRecording, Heartbeat, HeartbeatAnswer, Join, Joined, Manifest, ObjectSpec, Receipt,
-    SignedRequest, Urls, Vouched,
+    SignedRequest, Urls,
 };
 use model::{RecordingId, SessionId, UtcTime};
 use std::{
@@ -38,11 +38,19 @@ pub struct SessionPlan {
 /// again, until nothing is missing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Closing {
-    /// Its manifest is sent.
+    /// This manifest is sent once all that it has is confirmed, since the first manifest that comes is final.
     Finalize(Arc<Manifest>),
-    /// Its manifest is there; the server looks again at every object. For receipted sessions whose local bytes are
-    /// about to go.
-    Verify,
+    /// The server looks again at every object of this manifest. For receipted sessions whose local bytes are about to
+    /// go. A server that has lost the manifest gets it again.
+    Verify(Arc<Manifest>),
+}
+
+impl Closing {
+    /// What the session consists of.
+    pub fn manifest(&self) -> &Arc<Manifest> {
+        let (Self::Finalize(manifest) | Self::Verify(manifest)) = self;
+        manifest
+    }
 }
 
 /// What the uploader is told.
@@ -229,7 +237,7 @@ pub enum Output {
     /// Give this up; what came of it is not asked for.
     Cancel(RequestId),
     /// An object is at the server, durable and right: keep that.
-    Confirmed(SessionId, ObjectSpec, Vouched),
+    Confirmed(SessionId, ObjectSpec),
     /// What was confirmed is not there any more: forget that. It will be sent again.
     Missing(SessionId, ObjectSpec),
     /// The server found other bytes than were recorded, or they could not be read here: hash the local ones, and tell
