@@ -33,6 +33,7 @@ class Live {
       else if ("recovered" in event) this.rescue(event.recovered);
       else if ("progress" in event) this.exports[event.progress.output] = event.progress.share;
       else if ("notice" in event) this.notice(event.notice);
+      else if ("uploaded" in event) this.changes += 1;
       else login.hear(event);
     });
     await listenState((state) => void this.stands(state));

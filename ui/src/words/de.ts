@@ -309,6 +309,7 @@ export const de: Words = {
     },
     calm: "Aufnahmen warten auf diesem Computer. Nichts geht verloren, und keine Aufnahme wird aufgehalten.",
     again: (time) => `Nächster Versuch in ${time}`,
+    goesOn: (time) => `Geht weiter in ${time}`,
     now: "Jetzt versuchen",
     pause: "Uploads anhalten",
     resume: "Weiter hochladen",
@@ -557,7 +558,7 @@ export const de: Words = {
   welcome: {
     title: "Alles aufnehmen. Nichts verlieren.",
     permissions: "Was Spool aufnehmen darf",
-    permissionsHint: "Ihr System entscheidet. Nichts verlässt diesen Computer.",
+    permissionsHint: "Ihr System entscheidet. Nichts verlässt diesen Computer, außer Sie melden sich bei einem Server an.",
     kinds: { screen: "Bildschirm", window: "Fenster", camera: "Kamera", microphone: "Mikrofon", system_audio: "Systemton" },
     states: { granted: "erlaubt", denied: "nicht erlaubt", not_asked: "wird gefragt", restricted: "hier nicht möglich" },
     checkAgain: "Nochmals prüfen",

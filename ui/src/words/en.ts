@@ -309,6 +309,7 @@ export const en = {
     },
     calm: "Recordings wait on this computer. Nothing is lost, and nothing you record is held up.",
     again: (time: string) => `Tries again in ${time}`,
+    goesOn: (time: string) => `Goes on in ${time}`,
     now: "Try now",
     pause: "Pause uploads",
     resume: "Go on uploading",
@@ -557,7 +558,7 @@ export const en = {
   welcome: {
     title: "Record everything. Lose nothing.",
     permissions: "What Spool may record",
-    permissionsHint: "Your system decides. Nothing leaves this computer.",
+    permissionsHint: "Your system decides. Nothing leaves this computer unless you log in at a server.",
     kinds: { screen: "Screen", window: "Windows", camera: "Camera", microphone: "Microphone", system_audio: "System sound" } as Record<string, string>,
     states: { granted: "allowed", denied: "not allowed", not_asked: "will be asked", restricted: "not possible here" } as Record<string, string>,
     checkAgain: "Check again",
