@@ -3,6 +3,7 @@
 //! Owns: how a problem becomes an answer. Handlers return [`Refusal`]; what others answer (unknown routes, methods,
 //! bodies that cannot be read, panics) is rewritten by [`rewrite`].
 
+use crate::db::DbError;
 use api::{Code, PROBLEM_TYPE, Problem};
 use axum::{
     body::{Body, to_bytes},
@@ -56,6 +57,18 @@ impl IntoResponse for Refusal {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
         answer
+    }
+}
+
+impl From<DbError> for Refusal {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Full => Self::new(Code::InsufficientStorage, "the server's disk is full"),
+            error if error.is_retryable() => {
+                Self::new(Code::Unavailable, "the server cannot do this now: come again")
+            }
+            error => Self::internal(error),
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 //! Owns: the list of routes, from which the OpenAPI document is made, and the order of layers. Handlers are thin: they
 //! read, ask, and answer.
 
+mod access;
 mod operations;
+mod pairing_page;
 
 use crate::{observe, problem, state::App};
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
@@ -12,7 +14,10 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     timeout::{RequestBodyTimeoutLayer, TimeoutLayer},
 };
-use utoipa::OpenApi;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Bytes of a body, where its route says nothing else.
@@ -23,18 +28,34 @@ const BODY_STALL_MAX: Duration = Duration::from_secs(30);
 const ANSWER_MAX: Duration = Duration::from_secs(120);
 
 #[derive(OpenApi)]
-#[openapi(info(title = "Spool", description = "What recorder and server say to each other."))]
+#[openapi(
+    info(title = "Spool", description = "What recorder and server say to each other."),
+    modifiers(&Security)
+)]
 struct Document;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("bearer", bearer);
+    }
+}
 
 /// Every route, each with its description. A new group of routes is a line here.
 fn described() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi()).merge(operations::routes())
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(operations::routes())
+        .merge(access::open_routes())
+        .merge(access::routes())
 }
 
 /// All that is served.
 pub fn router(app: App) -> Router {
     let (router, _document) = described().split_for_parts();
     router
+        .merge(pairing_page::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(BODY_STALL_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_MAX))

@@ -27,7 +27,8 @@ pub fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen).with_context(|| format!("listening on {}", args.listen))?;
     let address = listener.local_addr().context("listening")?;
     let config = Config::new(&args, address)?;
-    let app = Server::open(config, Clock::off_by(args.clock_offset.saturating_mul(1000)))?;
+    let clock = Clock::off_by(args.clock_offset.saturating_mul(1000));
+    let app = runtime.block_on(Server::open(config, clock))?;
     let served = runtime.block_on(serve(app.clone(), listener, address));
     // Tasks hold the state too. What remains is the last handle, which closes the database.
     drop(runtime);
@@ -58,7 +59,7 @@ async fn serve(app: App, listener: TcpListener, address: SocketAddr) -> anyhow::
             handle.graceful_shutdown(Some(LAST_REQUESTS_MAX));
         }
     });
-    say(address, &app.admin)?;
+    say(address, app.access.admin())?;
     let service = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum_server::from_tcp(listener).context("listening")?.acceptor(NoDelayAcceptor::new());
     let served = server.handle(handle).serve(service).await.context("serving");

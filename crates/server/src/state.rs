@@ -3,7 +3,7 @@
 //! Owns: opening a data folder, in order. One process has a folder at a time; it is closed when the last handle goes.
 
 use crate::{
-    access::{AdminToken, Keys},
+    access::{Access, AdminToken, Keys},
     clock::Clock,
     config::Config,
     db::Db,
@@ -26,16 +26,16 @@ pub struct Server {
     pub clock: Clock,
     /// What signs.
     pub keys: Keys,
-    /// Who has it may do everything.
-    pub admin: AdminToken,
+    /// Who may do what.
+    pub access: Arc<Access>,
     /// What is known.
     pub db: Db,
     stopping: AtomicBool,
 }
 
 impl Server {
-    /// Opens a data folder, and makes it where there is none. Blocks.
-    pub fn open(config: Config, clock: Clock) -> anyhow::Result<App> {
+    /// Opens a data folder, and makes it where there is none.
+    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<App> {
         let data = &config.data;
         platform::create_private_folder(data)
             .with_context(|| format!("making the folder {}", data.display()))?;
@@ -43,7 +43,8 @@ impl Server {
         let db = Db::open(data)?;
         let keys = Keys::open(data)?;
         let admin = AdminToken::open(data)?;
-        Ok(Arc::new(Self { config, clock, keys, admin, db, stopping: AtomicBool::new(false) }))
+        let access = Arc::new(Access::open(admin, &keys, db.clone(), clock).await?);
+        Ok(Arc::new(Self { config, clock, keys, access, db, stopping: AtomicBool::new(false) }))
     }
 
     /// Says that no more requests should come, so that a proxy sends them elsewhere.

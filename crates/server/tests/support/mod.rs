@@ -1,6 +1,6 @@
 //! A server for tests: the real program on a port of its own, in a folder that goes with it.
 #![allow(dead_code, reason = "each test program uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use api::{Code, Problem};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
