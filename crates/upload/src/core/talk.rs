@@ -251,7 +251,7 @@ pub enum Output {
     More,
     /// Tell the time by [`Input::Timeout`] when it is this late. Takes the place of any before.
     Wait(Instant),
-    /// Nothing is left to do.
+    /// Nothing is left to do of what was told.
     Done,
 }
 
