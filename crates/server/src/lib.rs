@@ -6,6 +6,7 @@
 pub mod access;
 pub mod clock;
 pub mod config;
+pub mod coordinator;
 pub mod db;
 pub mod objects;
 pub mod problem;
