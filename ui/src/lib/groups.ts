@@ -5,7 +5,7 @@ import type { Setting } from "../bindings";
 export type GroupName = "picture" | "sources" | "camera" | "pointer" | "start" | "storage" | "uploads" | "other";
 
 /** Settings that are a memory, or have a place of their own in the window. */
-export const hidden = new Set(["screen-token", "encryption-key", "theme", "language", "library-view", "first-run", "updates"]);
+export const hidden = new Set(["screen-token", "encryption-key", "theme", "language", "library-view", "first-run", "updates", "server"]);
 /** Settings that are keys, which are shown beside whether they work. */
 export const isHotkey = (key: string) => key.startsWith("hotkey-");
 
@@ -15,8 +15,8 @@ const known: Record<Exclude<GroupName, "other">, string[]> = {
   camera: ["camera-shown", "camera-place", "camera-size", "camera-shape", "camera-mirror", "camera-border", "camera-opacity"],
   pointer: ["pointer-shown", "pointer-size", "pointer-hide", "pointer-ripple", "keys", "keys-shown"],
   start: ["countdown", "autostart", "close-to-tray", "notifications", "idle-exit"],
-  storage: ["trash-keep", "keep-days", "keep-size", "keep-unverified", "disk-warning", "disk-reserve", "chunk", "encryption"],
-  uploads: ["upload", "upload-limit", "upload-hours", "upload-metered", "upload-proxy"],
+  storage: ["trash-keep", "keep-days", "keep-size", "keep-unverified", "keep-uploaded", "disk-warning", "disk-reserve", "chunk", "encryption"],
+  uploads: ["upload", "upload-limit", "upload-hours", "upload-metered", "upload-parallel", "upload-proxy", "upload-ca"],
 };
 
 /** Every setting in one group, in the order in which people look for them; what is new comes last, under `other`. */
@@ -32,7 +32,8 @@ export function grouped(settings: Setting[]): [GroupName, Setting[]][] {
 
 export type Control =
   | { kind: "switch" }
-  | { kind: "choice"; values: string[] }
+  /** Of an open one people may write something else too. */
+  | { kind: "choice"; values: string[]; open: boolean }
   | { kind: "share"; low: number; high: number }
   | { kind: "device"; devices: string[] }
   | { kind: "text" };
@@ -57,13 +58,16 @@ const devices: Record<string, string[]> = {
   "system-audio": ["system_audio"],
 };
 
+/** Choices beside which people have values of their own: the hours of their contract, the address of their proxy. */
+const open = new Set(["upload-limit", "upload-hours", "upload-parallel", "upload-proxy"]);
+
 /** With what a setting is chosen. */
 export function controlFor({ key, value, choices: given }: Setting): Control {
   if (devices[key]) return { kind: "device", devices: devices[key] };
   const values = given.length > 0 ? given : choices[key];
   const isSwitch = (values ?? [value]).every((one) => one === "on" || one === "off");
   if (isSwitch && (values?.length ?? 2) === 2) return { kind: "switch" };
-  if (values) return { kind: "choice", values: values.includes(value) ? values : [value, ...values] };
+  if (values) return { kind: "choice", values: values.includes(value) ? values : [value, ...values], open: open.has(key) };
   const share = shares[key];
   if (share && value.endsWith("%")) return { kind: "share", low: share[0], high: share[1] };
   return { kind: "text" };

@@ -1,7 +1,7 @@
 // Being let in at a server: by a code that somebody confirms in a browser, or by a token. The engine does it; this
 // remembers how far it has come, also while another view is looked at.
 
-import type { Event, Problem } from "../bindings";
+import type { Account, Event, Problem } from "../bindings";
 import { ask, problemOf } from "../engine";
 import { hostOf } from "../lib/uploads";
 import { say } from "../words/index.svelte";
@@ -16,6 +16,8 @@ export type Step =
 
 class Login {
   step = $state.raw<Step>({ at: "form" });
+  /** Who let this computer in last, and where its secret is kept, as far as this window has heard. */
+  account = $state.raw<Account | null>(null);
   /** Where to, as it was typed last. */
   address = $state("");
   /** Bearers of older answers, which no longer count. */
@@ -31,7 +33,7 @@ class Login {
       if ("pairing" in reply) {
         const { user_code, url, expires_in_s } = reply.pairing;
         this.step = { at: "code", code: user_code, url, until: Date.now() + expires_in_s * 1000 };
-      } else if ("logged_in" in reply) this.done(reply.logged_in.server);
+      } else if ("logged_in" in reply) this.done(reply.logged_in);
     } catch (thrown) {
       if (round === this.round) this.step = { at: "failed", problem: problemOf(thrown) };
     }
@@ -39,7 +41,7 @@ class Login {
 
   /** What the engine says by itself. */
   hear(event: Event): void {
-    if ("logged_in" in event) this.done(event.logged_in.server);
+    if ("logged_in" in event) this.done(event.logged_in);
     else if ("login_failed" in event && this.step.at === "code") this.fail(event.login_failed.problem);
   }
 
@@ -61,10 +63,13 @@ class Login {
     this.step = problem.code === "expired" ? { at: "expired" } : { at: "failed", problem };
   }
 
-  private done(server: string): void {
+  private done(account: Account): void {
     this.round += 1;
-    this.step = { at: "form" };
-    toasts.say(say().uploads.loggedIn(hostOf(server)));
+    [this.step, this.account] = [{ at: "form" }, account];
+    const w = say().uploads;
+    toasts.say(w.loggedIn(hostOf(account.server)));
+    // Not where people would expect it, so it is said aloud.
+    if (account.kept === "file") toasts.warn(w.keptIn["file"]!);
   }
 }
 

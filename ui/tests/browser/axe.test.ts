@@ -56,6 +56,7 @@ const views: View[] = [
   { name: "uploads-refused", hash: "#/uploads", scene: { upload: "refused" }, ready: "[data-state=refused]" },
   { name: "settings", hash: "#/settings", ready: "text=Quality" },
   { name: "settings-storage", hash: "#/settings", ready: "text=Quality", act: (page) => page.click("aside >> text=Storage") },
+  { name: "settings-uploads", hash: "#/settings", ready: "text=Quality", act: (page) => page.click("aside >> text=Server & uploads") },
   { name: "settings-about", hash: "#/settings", ready: "text=Quality", act: (page) => page.click("aside >> text=About") },
   { name: "controller", hash: "controller.html", scene: { activity: "recording" }, look: { width: 320, height: 56 }, ready: ".clock" },
 ];

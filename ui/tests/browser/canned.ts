@@ -57,7 +57,8 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     setting("fps", "30", "most pictures a second", ["24", "30", "60"]), setting("idle-exit", "60s", "an engine with nothing to do ends"), setting("keys", "off", "whether keys are recorded", ["on", "off"]), setting("keys-shown", "on", "whether keys are shown", ["on", "off"]),
     setting("mic", "default", "the microphone"), setting("mode", "program", "what is recorded", ["program", "tracks", "both"]), setting("pointer-hide", "never", "hides a resting pointer"), setting("pointer-ripple", "off", "a ring", ["on", "off"]),
     setting("pointer-shown", "on", "whether the pointer is seen", ["on", "off"]), setting("pointer-size", "100%", "size of the pointer"), setting("preset", "1080p", "largest picture", ["480p", "720p", "1080p", "1440p", "2160p"], true),
-    setting("screen", "default", "the screen, window or region"), setting("screen-token", "abc", "what the desktop gave"), setting("system-audio", "default", "what the speakers play", [], true), setting("countdown", "0", "seconds before", ["0", "3", "5", "10"]), setting("trash-keep", "30d", "what lies in the trash is deleted"), setting("updates", "off", "whether somebody is asked", ["off", "ask"]),
+    setting("screen", "default", "the screen, window or region"), setting("screen-token", "abc", "what the desktop gave"), setting("system-audio", "default", "what the speakers play", [], true), setting("countdown", "0", "seconds before", ["0", "3", "5", "10"]), setting("trash-keep", "30d", "what lies in the trash is deleted"), setting("server", "", "the address"), setting("keep-uploaded", "on", "whether it is kept", ["on", "1d", "7d", "30d", "90d"]), setting("upload", "on", "what goes to the server", ["on", "manual", "off"]), setting("upload-ca", "", "a PEM file"),
+    setting("upload-hours", "always", "when uploads go", ["always", "22:00-06:00", "18:00-08:00"]), setting("upload-limit", "5MB/s", "how fast at most", ["off", "1MB/s", "5MB/s", "20MB/s"], true), setting("upload-metered", "off", "whether", ["on", "off"]), setting("upload-parallel", "16", "at once", ["1", "4", "16", "64"]), setting("upload-proxy", "system", "how it is reached", ["system", "direct"]), setting("updates", "off", "whether somebody is asked", ["off", "ask"]),
   ];
   const device = (id: string, kind: string, name: string, size: [number, number] | null, is_default = false, formats: string[] = []): Device => ({ id, kind, name, is_default, size, formats });
   const devices = [
@@ -142,7 +143,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
     login: ({ server, token }: { server: string; token: string | null }) => {
       if (!token) return { pairing: { server, user_code: "WDJB-MJHT", url: `${server}/pair?code=WDJB-MJHT`, expires_in_s: 600 } };
       become("idle");
-      return { logged_in: { server, kept: "keychain", path: null, why: null } };
+      return { logged_in: { server: address, kept: "file", path: "/home/mara/.config/spool/access", why: "there is no keychain" } };
     },
     set: ({ key, value }: { key: string; value: string | null }) => {
       settings = settings.map((one) => (one.key === key ? { ...one, value: value ?? one.value, chosen: value !== null } : one));

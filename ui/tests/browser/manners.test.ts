@@ -278,6 +278,8 @@ test("a token lets in too, and is shown nowhere; leaving asks first", async () =
   await page.waitForSelector("[data-state=idle]");
   expect(await saying(page, "login")).toEqual([{ server: "http://192.168.1.20:8080", token: "secret-of-mine" }]);
   expect(await page.content()).not.toContain("secret-of-mine");
+  await page.waitForSelector(".toast >> text=There is no keychain");
+  await page.waitForSelector("main >> text=There is no keychain");
   await page.click("text=Log out");
   expect(await saying(page, "logout")).toEqual([]);
   await page.click("text=Really?");
@@ -369,5 +371,25 @@ test("ten thousand recordings with receipts scroll like ten while uploads go on"
   });
   await page.waitForSelector(".card >> text=32 of 62 uploaded");
   expect((await saying(page, "list")).length).toBeLessThan(8);
+  await page.context().close();
+});
+
+test("hours are chosen or written, and what is refused can be mended", async () => {
+  const page = await openPage(stage, "#/uploads", { upload: "idle" });
+  await page.selectOption("#setting-upload-hours", "22:00-06:00");
+  await soon(() => saying(page, "set")).toEqual([{ key: "upload-hours", value: "22:00-06:00" }]);
+  await page.selectOption("#setting-upload-hours", { label: "Other…" });
+  await page.keyboard.type("23:00-05:30");
+  await page.keyboard.press("Enter");
+  await soon(() => saying(page, "set").then((all) => all.at(-1))).toEqual({ key: "upload-hours", value: "23:00-05:30" });
+  await page.waitForSelector("#setting-upload-hours >> text=23:00 – 05:30", { state: "attached" });
+  await page.evaluate(() => ((window as unknown as { canned: Canned }).canned.fail["set"] = "not a time of day"));
+  await page.selectOption("#setting-upload-hours", { label: "Other…" });
+  await page.keyboard.type("never");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[role=alert] >> text=not a time of day");
+  await page.focus("#setting-upload-hours");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("select#setting-upload-hours");
   await page.context().close();
 });

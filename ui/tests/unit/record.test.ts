@@ -91,7 +91,8 @@ test("settings are in groups, and one that nobody knows is not lost", () => {
   expect(groups.map(([name, all]) => [name, all.map(({ key }) => key)])).toEqual([["picture", ["preset", "fps"]], ["other", ["warp-speed"]]]);
   expect(controlFor(setting("autostart", "off", ["on", "off"]))).toEqual({ kind: "switch" });
   expect(controlFor(setting("camera-mirror", "on"))).toEqual({ kind: "switch" });
-  expect(controlFor(setting("trash-keep", "12h", ["1d", "7d"]))).toEqual({ kind: "choice", values: ["12h", "1d", "7d"] });
+  expect(controlFor(setting("trash-keep", "12h", ["1d", "7d"]))).toEqual({ kind: "choice", values: ["12h", "1d", "7d"], open: false });
+  expect(controlFor(setting("upload-hours", "always", ["always", "22:00-06:00"]))).toMatchObject({ kind: "choice", open: true });
   expect(controlFor(setting("camera-size", "25%"))).toMatchObject({ kind: "share", low: 5 });
   for (const value of ["default", "off", "mic:1"]) expect(controlFor(setting("mic", value))).toMatchObject({ kind: "device" });
   expect(controlFor(setting("disk-reserve", "500MB"))).toEqual({ kind: "text" });
