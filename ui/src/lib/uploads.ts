@@ -4,12 +4,12 @@ import type { ReceiptLine, UploadStatus } from "../bindings";
 
 /** What uploads do, as far as it makes another sentence. */
 export type Standing =
-  | "nowhere" | "looking" | "off" | "idle" | "sending" | "paused" | "schedule" | "metered" | "offline" | "trouble" | "refused";
+  | "nowhere" | "looking" | "off" | "idle" | "sending" | "paused" | "hours" | "metered" | "offline" | "trouble" | "refused";
 
 /** Codes of what ends only when somebody logs in again. */
 const refusals = new Set(["login", "forbidden", "not_logged_in"]);
 /** Codes of a server that is there, and cannot take anything. */
-const incapable = new Set(["store-away", "busy", "full", "strange"]);
+const incapable = new Set(["store-away", "busy", "full", "strange", "setup"]);
 
 /** What uploads do now. */
 export function standing(upload: UploadStatus | undefined): Standing {
@@ -22,7 +22,7 @@ export function standing(upload: UploadStatus | undefined): Standing {
     case "waiting":
     case "problem":
       if (refusals.has(code)) return "refused";
-      if (code === "schedule" || code === "metered") return code;
+      if (code === "hours" || code === "metered") return code;
       return incapable.has(code) ? "trouble" : "offline";
     default:
       return upload.state;
@@ -59,6 +59,9 @@ export function isOpenToOthers(address: string): boolean {
 
 /** How long the rest takes at this speed, in milliseconds; none where nothing moves. */
 export const leftMs = ({ bytes_left, bytes_per_s }: UploadStatus) => (bytes_per_s > 0 ? (bytes_left / bytes_per_s) * 1000 : null);
+
+/** How many are told; the engine names no more than these. */
+export const namedMost = 20;
 
 /** Done, from 0 to 1. */
 export const share = (done: number, total: number) => (total > 0 ? Math.min(1, done / total) : 0);

@@ -14,6 +14,9 @@ export type Step =
   | { at: "expired" }
   | { at: "failed"; problem: Problem };
 
+/** By so much the clocks of server, engine and window may be apart about a code's end. */
+const expiryMs = 15_000;
+
 class Login {
   step = $state.raw<Step>({ at: "form" });
   /** Who let this computer in last, and where its secret is kept, as far as this window has heard. */
@@ -58,9 +61,11 @@ class Login {
     if (waited && !isLoggedIn) await ask("logout").catch(() => {});
   }
 
+  /** A refusal about when the code runs out says that it has run out. */
   private fail(problem: Problem): void {
+    const late = this.step.at === "code" && Date.now() > this.step.until - expiryMs;
     this.round += 1;
-    this.step = problem.code === "expired" ? { at: "expired" } : { at: "failed", problem };
+    this.step = late ? { at: "expired" } : { at: "failed", problem };
   }
 
   private done(account: Account): void {

@@ -50,7 +50,7 @@ const views: View[] = [
   { name: "uploads-sending", hash: "#/uploads", scene: { upload: "sending" }, ready: "[data-state=sending]" },
   { name: "uploads-live", hash: "#/uploads", scene: { upload: "sending", activity: "recording" }, ready: "[data-state=sending]" },
   { name: "uploads-offline", hash: "#/uploads", scene: { upload: "offline" }, ready: "[data-state=offline]" },
-  { name: "uploads-schedule", hash: "#/uploads", scene: { upload: "schedule" }, ready: "[data-state=schedule]" },
+  { name: "uploads-hours", hash: "#/uploads", scene: { upload: "hours" }, ready: "[data-state=hours]" },
   { name: "uploads-paused", hash: "#/uploads", scene: { upload: "paused" }, ready: "[data-state=paused]", act: (page) => page.click("text=Log out") },
   { name: "uploads-full", hash: "#/uploads", scene: { upload: "full" }, ready: "[data-state=trouble]" },
   { name: "uploads-refused", hash: "#/uploads", scene: { upload: "refused" }, ready: "[data-state=refused]" },

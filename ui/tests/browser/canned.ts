@@ -11,7 +11,7 @@ export type Scene = {
   permission: "granted" | "denied";
   slowFilm?: boolean;
   /** How it is with the server. */
-  upload: "nowhere" | "idle" | "sending" | "offline" | "paused" | "refused" | "full" | "schedule";
+  upload: "nowhere" | "idle" | "sending" | "offline" | "paused" | "refused" | "full" | "hours";
 };
 
 /** What a test may ask of the page. */
@@ -74,7 +74,7 @@ export function installCanned(scene: Scene & { film: unknown; origin: string }):
   const gone = { ...way(6, 3, 11, false), problem: { code: "taken", message: "The server holds something else in its place" } };
   const states: Record<Scene["upload"], [UploadStatus["state"], UploadStatus["problem"], number | null]> = {
     nowhere: ["off", null, null], idle: ["idle", null, null], sending: ["uploading", null, null], paused: ["paused", null, null],
-    offline: ["waiting", { code: "away", message: "connection refused" }, 47_000], schedule: ["waiting", { code: "schedule", message: "uploads wait for 22:00" }, 9_000_000],
+    offline: ["waiting", { code: "away", message: "connection refused" }, 47_000], hours: ["waiting", { code: "hours", message: "uploads wait for 22:00" }, 9_000_000],
     full: ["problem", { code: "full", message: "507" }, 60_000], refused: ["problem", { code: "login", message: "401" }, null],
   };
   function uploadOf(state: Scene["upload"], records: boolean): UploadStatus {

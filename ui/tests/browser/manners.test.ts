@@ -243,6 +243,7 @@ const tell = (page: Page, event: unknown) => page.evaluate((what) => (window as 
 
 test("a computer is let in by a code that is confirmed in the browser", async () => {
   const page = await openPage(stage, "#/uploads");
+  await page.clock.install();
   await page.fill("#server-address", "two words");
   await page.keyboard.press("Enter");
   await page.waitForSelector("#server-bad");
@@ -258,7 +259,8 @@ test("a computer is let in by a code that is confirmed in the browser", async ()
   await page.click("nav >> text=Library");
   await page.click("nav >> text=Uploads");
   await page.waitForSelector("[data-testid=pairing] >> text=WDJB-MJHT");
-  await tell(page, { login_failed: { server: "https://spool.example.org", problem: { code: "expired", message: "nobody confirmed" } } });
+  await page.clock.fastForward("09:55");
+  await tell(page, { login_failed: { server: "https://spool.example.org", problem: { code: "login", message: "the code is unknown or too old" } } });
   await page.waitForSelector("text=The code has expired");
   await page.click("text=Get a new code");
   await page.waitForSelector("[data-testid=pairing]");

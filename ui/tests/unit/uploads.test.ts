@@ -11,14 +11,14 @@ test("what uploads do is said in a sentence that fits", () => {
   expect(standing(undefined)).toBe("looking");
   expect(standing(upload("off", undefined, null))).toBe("nowhere");
   expect((["off", "idle", "uploading", "paused"] as const).map((state) => standing(upload(state)))).toEqual(["off", "idle", "sending", "paused"]);
-  expect(["away", "schedule", "metered", "busy", "full"].map((code) => standing(upload("waiting", code)))).toEqual(["offline", "schedule", "metered", "trouble", "trouble"]);
+  expect(["away", "hours", "metered", "busy", "full"].map((code) => standing(upload("waiting", code)))).toEqual(["offline", "hours", "metered", "trouble", "trouble"]);
   expect(["login", "forbidden", "strange", "unheard-of"].map((code) => standing(upload("problem", code)))).toEqual(["refused", "refused", "trouble", "offline"]);
   // What is wrong with it does not matter while it goes on.
   expect(standing(upload("uploading", "login"))).toBe("sending");
 });
 
 test("every problem that ends uploads is explained", () => {
-  for (const code of ["away", "store-away", "busy", "full", "login", "forbidden", "gone", "strange", "taken"]) {
+  for (const code of ["away", "store-away", "busy", "full", "login", "forbidden", "gone", "strange", "taken", "setup"]) {
     expect(en.uploads.problems[code]?.every((words) => words.length > 5), code).toBe(true);
   }
 });
