@@ -228,7 +228,7 @@ test("an engine that was lost comes back with what it recovered", async () => {
 
 test("the smallest window shows all of the record view", async () => {
   for (const activity of ["idle", "recording"] as const) {
-    const page = await openPage(stage, "#/record", { activity }, { width: 720, height: 520 });
+    const page = await openPage(stage, "#/record", { activity, upload: "sending" }, { width: 720, height: 520 });
     await page.waitForSelector("[data-testid=stage] img");
     for (const selector of ["[data-testid=stage]", activity === "idle" ? "[data-testid=record]" : "[data-testid=stop]"]) {
       const box = (await page.locator(selector).boundingBox())!;
@@ -319,7 +319,7 @@ test("who is let in again stays logged in when the code is given up", async () =
   await page.waitForSelector("nav >> [aria-label='Needs you']");
   await page.click("text=Connect");
   await page.click("[data-testid=pairing] >> text=Cancel");
-  await page.waitForSelector("#server-address");
+  await page.waitForSelector("#server-address:focus");
   expect(await saying(page, "logout")).toEqual([]);
   await page.context().close();
 });
