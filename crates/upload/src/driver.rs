@@ -2,7 +2,7 @@
 //!
 //! Owns: connections, timeouts, the access token, the cap on bandwidth, and the clock that the core is told. Never
 //! decides what comes next. Bodies are streams of small pieces, so memory is bounded by uploads at once, whatever
-//! their size. Tested with real sockets, against servers that do everything wrong (`tests/driver.rs`).
+//! their size. Tested with real sockets, against servers that do everything wrong (`tests`).
 
 mod answer;
 mod body;
@@ -10,6 +10,8 @@ mod http;
 mod login;
 mod meter;
 mod setup;
+#[cfg(test)]
+mod tests;
 
 pub use setup::{Local, Progress, Proxy, Setup, Tell, UploadError};
 
