@@ -8,6 +8,7 @@ mod bench;
 mod front;
 mod fuzz;
 mod package;
+mod python;
 mod run;
 mod setup;
 mod sh;

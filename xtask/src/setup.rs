@@ -1,6 +1,9 @@
 //! What a machine needs, found by looking for the thing itself, so that it does not matter who installed it.
 
-use crate::sh::{Failure, Result, cargo, find, read, say, succeed, works};
+use crate::{
+    python,
+    sh::{Failure, Result, cargo, find, read, say, succeed, works},
+};
 use std::{fmt::Write as _, process::Command};
 
 /// Something that must be there.
@@ -73,6 +76,7 @@ const TEST: &[Need] = &[
     program("curl", "curl"),
     program("faketime", "faketime"),
     program("fiu-utils", "fiu-run"),
+    script("python3-venv", "Python's venv", "python3 -c 'import ensurepip, venv'"),
     program("e2fsprogs", "mkfs.ext4"),
     program("mount", "mount"),
     program("procps", "sysctl"),
@@ -115,6 +119,7 @@ const LAB: &[Need] = &[
     program("foot", "foot"),
     program("mpv", "mpv"),
     program("procps", "top"),
+    program("rclone", "rclone"),
     program("nbdkit", "nbdkit"),
     script("nbdkit-plugin-python", "nbdkit's python plugin", "nbdkit --dump-plugin python"),
     program("nbdfuse", "nbdfuse"),
@@ -135,6 +140,7 @@ const HAS_CLANG: &str = "\
 /// `cargo xtask setup`.
 pub(crate) fn all() -> Result {
     ensure(&[BUILD, STAGE, TEST, PACKAGE, INSTALL, LAB])?;
+    python::ensure()?;
     toolchain()?;
     say("everything is there: cargo xtask run");
     Ok(())
@@ -148,6 +154,7 @@ pub(crate) fn for_run() -> Result {
 /// What `cargo xtask test` needs.
 pub(crate) fn for_tests() -> Result {
     ensure(&[BUILD, STAGE, TEST, PACKAGE, INSTALL])?;
+    python::ensure()?;
     toolchain()
 }
 
@@ -158,7 +165,8 @@ pub(crate) fn for_packages() -> Result {
 
 /// What `cargo xtask bench` and `soak` need.
 pub(crate) fn for_lab() -> Result {
-    ensure(&[BUILD, STAGE, TEST, LAB])
+    ensure(&[BUILD, STAGE, TEST, LAB])?;
+    python::ensure()
 }
 
 fn ensure(groups: &[&[Need]]) -> Result {

@@ -14,6 +14,7 @@ pub mod display;
 pub mod network;
 pub mod process;
 pub mod random;
+pub mod s3;
 pub mod sound;
 pub mod wayland;
 pub mod window;
@@ -26,6 +27,7 @@ pub use crate::{
     network::{Fault, Network, Weather},
     process::{Running, tool, wait_for},
     random::Random,
+    s3::S3,
     sound::Sound,
     wayland::{Answer, Sheet, Wayland},
     window::{Hands, Window},

@@ -30,6 +30,16 @@ pub fn server(name: &str) -> Command {
     command
 }
 
+/// Where `cargo xtask setup` puts a program that comes as a Python package.
+pub fn python_tool(name: &str) -> PathBuf {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = cache.or_else(home).expect("XDG_CACHE_HOME or HOME says where caches lie");
+    let path = cache.join("spool/python/bin").join(name);
+    assert!(path.is_file(), "{} is not there: run cargo xtask setup", path.display());
+    path
+}
+
 fn is_installed(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
