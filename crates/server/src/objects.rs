@@ -3,12 +3,14 @@
 //! Owns: keys, signed requests, and the proof that bytes are there and right. Knows nothing of sessions or rows. One
 //! suite of tests (`tests/stores.rs`) holds every store to the same contract.
 
+mod choice;
 mod disk;
 mod folder;
 mod memory;
 mod signed;
 
 pub use self::{
+    choice::Stores,
     folder::Folder,
     memory::Memory,
     signed::{ROOT, Signer, UrlFault},

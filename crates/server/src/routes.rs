@@ -3,13 +3,15 @@
 //! Owns: the list of routes, from which the OpenAPI document is made, and the order of layers. Handlers are thin: they
 //! read, ask, and answer.
 
+pub mod objects;
+
 mod access;
 mod operations;
 mod pairing_page;
 
 use crate::{observe, problem, state::App};
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
-use std::time::Duration;
+use std::{future::ready, sync::Arc, time::Duration};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     timeout::{RequestBodyTimeoutLayer, TimeoutLayer},
@@ -54,13 +56,24 @@ fn described() -> OpenApiRouter<App> {
 /// All that is served.
 pub fn router(app: App) -> Router {
     let (router, _document) = described().split_for_parts();
+    let objects = objects(&app);
     router
         .merge(pairing_page::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(RequestBodyTimeoutLayer::new(BODY_STALL_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_MAX))
+        // An object takes as long as it takes, if only something comes.
+        .merge(objects)
+        .layer(RequestBodyTimeoutLayer::new(BODY_STALL_MAX))
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(middleware::map_response(problem::rewrite))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
+}
+
+/// Objects, where this server is their store.
+fn objects(app: &App) -> Router<App> {
+    let Some(served) = app.objects.served.clone() else { return Router::new() };
+    let (router, _document) =
+        objects::routes(served, Arc::new(|_, _| Box::pin(ready(Ok(()))))).split_for_parts();
+    router
 }

@@ -7,6 +7,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::Db,
+    objects::{Signer, Stores},
     platform,
 };
 use anyhow::Context;
@@ -30,6 +31,8 @@ pub struct Server {
     pub access: Arc<Access>,
     /// What is known.
     pub db: Db,
+    /// Where objects lie.
+    pub objects: Stores,
     stopping: AtomicBool,
 }
 
@@ -44,7 +47,10 @@ impl Server {
         let keys = Keys::open(data)?;
         let admin = AdminToken::open(data)?;
         let access = Arc::new(Access::open(admin, &keys, db.clone(), clock).await?);
-        Ok(Arc::new(Self { config, clock, keys, access, db, stopping: AtomicBool::new(false) }))
+        let now = Arc::new(move || clock.utc());
+        let signer = Signer::new(&[keys.derive("objects")], Some(&config.public_url), now);
+        let objects = Stores::open(config.object_store.as_deref(), data, signer)?;
+        Ok(Arc::new(Self { config, clock, keys, access, db, objects, stopping: AtomicBool::new(false) }))
     }
 
     /// Says that no more requests should come, so that a proxy sends them elsewhere.

@@ -7,6 +7,7 @@
 //! and by tests beside [`super::Folder`].
 
 use super::{Expected, Found, Key, LIST_MAX, ObjectError};
+use crate::platform;
 use api::Vouched;
 use bytes::Bytes;
 use model::Hash;
@@ -316,37 +317,4 @@ fn write_error(operation: &'static str, error: io::Error) -> ObjectError {
 /// A set is as good as before when a thread that held it has panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(unix)]
-mod platform {
-    use std::{
-        fs::{DirBuilder, File},
-        io,
-        os::unix::fs::DirBuilderExt,
-        path::Path,
-    };
-
-    pub(super) fn create_private_folder(path: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)
-    }
-
-    pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
-    }
-}
-
-#[cfg(not(unix))]
-mod platform {
-    use std::{fs, io, path::Path};
-
-    // A profile's folders are closed to other users already.
-    pub(super) fn create_private_folder(path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
-    }
-
-    // The file system's own journal makes names durable, in order.
-    pub(super) fn sync_folder(_path: &Path) -> io::Result<()> {
-        Ok(())
-    }
 }
