@@ -288,3 +288,44 @@ fn an_index_with_other_bytes_keeps_the_session_open_and_is_told() {
     assert_eq!(world.locals[&id].confirmed.len(), 21, "all others are there");
     assert!(matches!(world.troubles.get(&Some(id)), Some(Trouble::Taken(_))), "{:?}", world.troubles);
 }
+
+#[test]
+fn what_arrived_though_nobody_said_so_is_not_sent_again() {
+    let faults = Faults { answer_lost: 300, ..Faults::default() };
+    let mut world = World::new(5, vec![local(1, 100, false)], faults);
+    world.start();
+    world.run(STEPS);
+    world.verify();
+    assert_eq!(world.count("put"), 202, "{:?}", world.counts);
+    assert!(world.server.writes.values().all(|writes| *writes == 1));
+}
+
+/// Session 1, which the server has another manifest of.
+fn with_other_manifest(change: fn(&mut api::Manifest)) -> World {
+    let mut world = World::new(3, vec![local(1, 10, false)], Faults::default());
+    world.start();
+    while world.count("put") == 0 {
+        assert!(world.step());
+    }
+    let id = world.locals.keys().next().copied().unwrap();
+    let mut manifest = world.locals[&id].manifest();
+    change(std::sync::Arc::make_mut(&mut manifest));
+    world.server.rows.sessions.get_mut(&id).unwrap().manifest = Some(manifest);
+    world.run(2_000);
+    world
+}
+
+#[test]
+fn another_manifest_of_the_same_objects_is_as_good() {
+    let world = with_other_manifest(|manifest| manifest.meta.title = "before".to_owned());
+    world.verify();
+    assert_eq!((world.count("finalize"), world.count("verify")), (1, 1));
+}
+
+#[test]
+fn a_manifest_that_lacks_some_of_ours_makes_no_receipt() {
+    let world = with_other_manifest(|manifest| drop(manifest.tracks[0].objects.pop()));
+    let (id, local) = world.locals.iter().next().unwrap();
+    assert!(!local.is_over());
+    assert!(matches!(world.troubles.get(&Some(*id)), Some(Trouble::Taken(_))), "{:?}", world.troubles);
+}
