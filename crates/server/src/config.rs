@@ -4,7 +4,7 @@
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
 
 /// Flags of `serve`.
@@ -25,6 +25,10 @@ pub struct ServeArgs {
     /// The database: `sqlite` (in the data folder) is the only one.
     #[arg(long, value_name = "URL", env = "SPOOL_DATABASE", default_value = "sqlite")]
     pub database: String,
+    /// Seconds without a word from a recorder after which its session is finalized for the time being.
+    #[arg(long, value_name = "SECONDS", env = "SPOOL_SILENCE", default_value_t = 120,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub silence: u32,
     /// How requests are logged on stderr.
     #[arg(long, value_enum, env = "SPOOL_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -51,6 +55,8 @@ pub struct Config {
     pub public_url: String,
     /// Where objects lie, as it was given; none for the data folder.
     pub object_store: Option<String>,
+    /// A session whose recorder is not heard of for so long is finalized for the time being.
+    pub silence: Duration,
 }
 
 impl Config {
@@ -63,7 +69,12 @@ impl Config {
             Some(url) => checked_public_url(url)?,
             None => format!("http://{}", reachable(listening)),
         };
-        Ok(Self { data: data_folder(args)?, public_url, object_store: args.object_store.clone() })
+        Ok(Self {
+            data: data_folder(args)?,
+            public_url,
+            object_store: args.object_store.clone(),
+            silence: Duration::from_secs(args.silence.into()),
+        })
     }
 }
 

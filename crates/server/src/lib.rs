@@ -16,3 +16,4 @@ pub mod state;
 
 mod observe;
 mod platform;
+mod tend;

@@ -3,7 +3,7 @@
 //! Owns: how a problem becomes an answer. Handlers return [`Refusal`]; what others answer (unknown routes, methods,
 //! bodies that cannot be read, panics) is rewritten by [`rewrite`].
 
-use crate::db::DbError;
+use crate::{coordinator::CoordinatorError, db::DbError};
 use api::{Code, PROBLEM_TYPE, Problem};
 use axum::{
     body::{Body, to_bytes},
@@ -11,6 +11,9 @@ use axum::{
     response::IntoResponse,
 };
 use std::{any::Any, time::Duration};
+
+/// When to come again after the object store has failed.
+const RETRY_STORE: Duration = Duration::from_secs(5);
 
 /// Why a request was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +71,19 @@ impl From<DbError> for Refusal {
                 Self::new(Code::Unavailable, "the server cannot do this now: come again")
             }
             error => Self::internal(error),
+        }
+    }
+}
+
+impl From<CoordinatorError> for Refusal {
+    fn from(error: CoordinatorError) -> Self {
+        match error {
+            CoordinatorError::Refused { code, detail } => Self::new(code, detail),
+            CoordinatorError::Db(error) => error.into(),
+            CoordinatorError::Store(ref store) => {
+                tracing::warn!(error = %store, "the object store failed");
+                Self::new(error.code(), error.to_string()).after(RETRY_STORE)
+            }
         }
     }
 }

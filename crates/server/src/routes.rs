@@ -8,10 +8,21 @@ pub mod objects;
 mod access;
 mod operations;
 mod pairing_page;
+mod recordings;
+mod sessions;
 
-use crate::{observe, problem, state::App};
+use crate::{
+    coordinator::{Admission, Coordinator},
+    objects::Expected,
+    observe,
+    problem::{self, Answer, Refusal},
+    state::App,
+};
+use api::Code;
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
-use std::{future::ready, sync::Arc, time::Duration};
+use futures_util::FutureExt;
+use model::SessionId;
+use std::{sync::Arc, time::Duration};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     timeout::{RequestBodyTimeoutLayer, TimeoutLayer},
@@ -51,6 +62,8 @@ fn described() -> OpenApiRouter<App> {
         .merge(operations::routes())
         .merge(access::open_routes())
         .merge(access::routes())
+        .merge(recordings::routes())
+        .merge(sessions::routes())
 }
 
 /// All that is served.
@@ -73,7 +86,22 @@ pub fn router(app: App) -> Router {
 /// Objects, where this server is their store.
 fn objects(app: &App) -> Router<App> {
     let Some(served) = app.objects.served.clone() else { return Router::new() };
-    let (router, _document) =
-        objects::routes(served, Arc::new(|_, _| Box::pin(ready(Ok(()))))).split_for_parts();
+    let coordinator = app.coordinator.clone();
+    let admit = move |session, expected| admit(coordinator.clone(), session, expected).boxed();
+    let (router, _document) = objects::routes(served, Arc::new(admit)).split_for_parts();
     router
+}
+
+/// Whether bytes are still wanted. What is signed on behalf of something that is no session is not the coordinator's.
+async fn admit(coordinator: Coordinator, session: String, expected: Expected) -> Answer<()> {
+    let Ok(session) = session.parse::<SessionId>() else { return Ok(()) };
+    let refused = |code, words: &str| Err(Refusal::new(code, format!("{}: {words}", expected.key)));
+    match coordinator.admission(session, &expected).await? {
+        Admission::Wanted => Ok(()),
+        Admission::Confirmed => {
+            refused(Code::AlreadyConfirmed, "these bytes are confirmed: there is nothing to send")
+        }
+        Admission::IndexTaken => refused(Code::IndexTaken, "this index has other bytes"),
+        Admission::SessionDone => refused(Code::SessionDone, "the session's manifest does not have it"),
+    }
 }

@@ -6,6 +6,7 @@ use crate::{
     config::{Config, LogFormat, ServeArgs},
     platform, routes,
     state::{App, Server},
+    tend,
 };
 use anyhow::Context;
 use axum_server::{Handle, accept::NoDelayAcceptor};
@@ -60,10 +61,12 @@ async fn serve(app: App, listener: TcpListener, address: SocketAddr) -> anyhow::
         }
     });
     say(address, app.access.admin())?;
+    let tending = tokio::spawn(tend::tend(app.clone()));
     let service = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum_server::from_tcp(listener).context("listening")?.acceptor(NoDelayAcceptor::new());
     let served = server.handle(handle).serve(service).await.context("serving");
     stopping.abort();
+    tending.abort();
     served
 }
 

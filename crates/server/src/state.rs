@@ -6,6 +6,7 @@ use crate::{
     access::{Access, AdminToken, Keys},
     clock::Clock,
     config::Config,
+    coordinator::{Coordinator, Rules},
     db::Db,
     objects::{Signer, Stores},
     platform,
@@ -33,6 +34,8 @@ pub struct Server {
     pub db: Db,
     /// Where objects lie.
     pub objects: Stores,
+    /// What is known of recordings and sessions, and which changes are allowed.
+    pub coordinator: Coordinator,
     stopping: AtomicBool,
 }
 
@@ -50,7 +53,10 @@ impl Server {
         let now = Arc::new(move || clock.utc());
         let signer = Signer::new(&[keys.derive("objects")], Some(&config.public_url), now);
         let objects = Stores::open(config.object_store.as_deref(), data, signer)?;
-        Ok(Arc::new(Self { config, clock, keys, access, db, objects, stopping: AtomicBool::new(false) }))
+        let rules = Rules { silence: config.silence, ..Rules::default() };
+        let coordinator = Coordinator::new(db.clone(), objects.store.clone(), rules, clock.utc());
+        let stopping = AtomicBool::new(false);
+        Ok(Arc::new(Self { config, clock, keys, access, db, objects, coordinator, stopping }))
     }
 
     /// Says that no more requests should come, so that a proxy sends them elsewhere.

@@ -23,8 +23,10 @@ pub enum Admission {
     Wanted,
     /// They are confirmed.
     Confirmed,
-    /// Their place has others, or the session is done without them.
-    Refused,
+    /// Their place has others.
+    IndexTaken,
+    /// The session has a manifest without them.
+    SessionDone,
 }
 
 /// What the rules say of an object before anybody looks into the store.
@@ -89,7 +91,8 @@ impl Coordinator {
         Ok(match self.db.read(verdict).await? {
             Verdict::Wanted(_) => Admission::Wanted,
             Verdict::Verified(_) => Admission::Confirmed,
-            Verdict::IndexTaken | Verdict::SessionDone => Admission::Refused,
+            Verdict::IndexTaken => Admission::IndexTaken,
+            Verdict::SessionDone => Admission::SessionDone,
         })
     }
 

@@ -1,6 +1,9 @@
 //! A server that is killed: what it has answered is there.
 
-use crate::world::{START, Take, World, memory, open};
+use crate::{
+    take::{START, Take},
+    world::{World, memory, open},
+};
 use api::Confirm;
 use std::{
     io::{BufRead, BufReader, Write},

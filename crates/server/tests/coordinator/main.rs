@@ -5,4 +5,5 @@
 mod crash;
 mod rules;
 mod seeds;
+mod take;
 mod world;

@@ -1,6 +1,9 @@
 //! Each rule by itself.
 
-use crate::world::{START, Take, World, bytes_of, code, other, reach, spec};
+use crate::{
+    take::{START, Take, bytes_of, other, spec},
+    world::{World, code, reach},
+};
 use api::{
     Change, Code, Confirm, ConfirmAnswer, Finalize, Heartbeat, Phase, RecordingStatus, SessionStatus,
     UploadAnswer, UploadUrls, Vouched,
@@ -232,7 +235,7 @@ async fn bytes_that_come_again_are_not_wanted() {
         world.upload(&take, std::slice::from_ref(spec)).await;
         assert_eq!(admitted(spec).await.unwrap(), Admission::Confirmed);
     }
-    assert_eq!(admitted(&other(&take.objects[1])).await.unwrap(), Admission::Refused);
+    assert_eq!(admitted(&other(&take.objects[1])).await.unwrap(), Admission::IndexTaken);
     for path in ["mix/000001-00000000.m4s", "mix/0-1.mp4", "mix", "../x"] {
         let place = format!("recordings/{}/sessions/{}/{path}", take.recording, take.session);
         let Some(key) = Key::new(place) else { continue };

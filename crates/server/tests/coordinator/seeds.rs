@@ -1,6 +1,9 @@
 //! Recorders, crashes and a lying store, in an order made of a seed.
 
-use crate::world::{Take, World, bytes_of, other, reach};
+use crate::{
+    take::{Take, bytes_of, other},
+    world::{World, reach},
+};
 use api::{Confirm, ConfirmAnswer, Heartbeat, ObjectSpec, Phase, Receipt, UploadAnswer, UploadUrls};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
