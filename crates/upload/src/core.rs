@@ -154,7 +154,8 @@ impl Uploader {
             self.close(*id, now);
         }
         order.iter().for_each(|id| self.put(*id, now));
-        let mut stock = self.parallel.size();
+        // As much again as is under way, so that there is something to send while URLs are asked for.
+        let mut stock = self.parallel.size() * 2;
         for id in &order {
             self.ask_urls(*id, &mut stock, now);
         }

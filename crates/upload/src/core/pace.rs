@@ -177,7 +177,7 @@ struct Round {
 impl Parallel {
     const FIRST: f64 = 4.0;
     /// A round is as many uploads as run at once, and no shorter than this, or it says nothing.
-    const ROUND_MIN: Duration = Duration::from_millis(250);
+    const ROUND_MIN: Duration = Duration::from_millis(100);
     /// What one more must bring.
     const GAIN: f64 = 1.03;
     const REST: u32 = 8;
