@@ -226,7 +226,8 @@ impl Uploader {
         let may =
             gate.is_idle() && gate.admits(now) && self.server.admits(now) && session.is_confirm_due(now);
         let Some(call) = session.call(now).filter(|_| may) else { return };
-        let ranks = session.objects.confirm(api::BATCH_MAX);
+        // A store that is slow to answer for many may be quick enough for some.
+        let ranks = session.objects.confirm(api::BATCH_MAX >> gate.failures().min(6));
         let objects = ranks.iter().filter_map(|rank| Some(session.objects.get(rank)?.spec.clone())).collect();
         self.send(id, Errand::Confirm(ranks), Request::Confirm(call, objects), now);
     }

@@ -27,7 +27,9 @@ impl Uploader {
     pub(super) fn hear(&mut self, input: Input, now: Instant) {
         match input {
             Input::Session(plan) => self.hear_session(plan, now),
-            Input::Object(id, spec) => self.with(id, |session| session.objects.add(spec, now)),
+            Input::Object(id, spec) => self.with(id, |session| {
+                session.objects.add(spec, now);
+            }),
             Input::Gaps(id, gaps) => self.with(id, |session| session.gaps = gaps),
             Input::Ended(id, closing) => self.with(id, |session| session.ended(closing)),
             Input::Forget(id) => self.forget(id),
@@ -155,7 +157,7 @@ impl Uploader {
         }
         // That a recording is known says nothing of the session: a pause before the next try to join it must last.
         let known = matches!(flight.errand, Errand::Create);
-        let was_away = !is_put && self.server.has_failed();
+        let was_away = !is_put && self.server.failures() > 0;
         let gates = self.gates(&flight).take(if known { 2 } else { 3 });
         gates.for_each(super::Gate::succeeded);
         if was_away {
@@ -279,12 +281,8 @@ impl Uploader {
             }
             Received::Again(rounds) => {
                 session.close_at = rounds.map(|rounds| now + self.pauses.after(rounds));
-                for spec in &receipt.missing {
-                    let chunk = u64::from(spec.index.is_some());
-                    session.confirmed = session.confirmed.saturating_sub(chunk);
-                    session.objects.add(spec.clone(), now);
-                    self.outputs.push_back(Output::Missing(id, spec.clone()));
-                }
+                let missing = session.add_missing(&receipt, now);
+                self.outputs.extend(missing.into_iter().map(|spec| Output::Missing(id, spec)));
                 self.outputs.push_back(Output::Receipt(id, receipt));
             }
         }

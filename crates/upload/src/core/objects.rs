@@ -89,16 +89,17 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// Adds an object that needs to be sent. One that is known stays as it is.
-    pub(super) fn add(&mut self, spec: ObjectSpec, now: Instant) {
+    /// Adds an object that needs to be sent. One that is known stays as it is, and the answer is no.
+    pub(super) fn add(&mut self, spec: ObjectSpec, now: Instant) -> bool {
         let rank = Rank::of(&spec);
         if self.all.contains_key(&rank) {
-            return;
+            return false;
         }
         self.chunks += u64::from(spec.index.is_some());
         self.bytes = self.bytes.saturating_add(spec.size);
         self.waiting.insert(rank.clone());
         self.all.insert(rank, Object { spec, since: now, failures: 0, state: State::Waiting });
+        true
     }
 
     pub(super) fn get(&self, rank: &Rank) -> Option<&Object> {

@@ -144,8 +144,9 @@ impl Gate {
         }
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.failures > 0
+    /// Failures in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
     }
 }
 

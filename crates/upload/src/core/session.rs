@@ -5,9 +5,10 @@ use super::{
     objects::{Objects, Order, Rank},
     pace::Gate,
 };
-use api::{CreateRecording, Heartbeat, Join, Receipt};
+use api::{CreateRecording, Heartbeat, Join, ObjectSpec, Receipt};
 use model::SessionId;
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -86,7 +87,9 @@ impl Session {
             put: Gate::default(),
             refused: None,
         };
-        plan.objects.into_iter().for_each(|object| session.objects.add(object, now));
+        for object in plan.objects {
+            session.objects.add(object, now);
+        }
         if let Some(closing) = plan.closing {
             session.ended(closing);
         }
@@ -95,7 +98,9 @@ impl Session {
 
     /// Takes over what a plan says anew.
     pub(super) fn take_over(&mut self, plan: SessionPlan, now: Instant) {
-        plan.objects.into_iter().for_each(|object| self.objects.add(object, now));
+        for object in plan.objects {
+            self.objects.add(object, now);
+        }
         self.confirmed = self.confirmed.max(plan.confirmed);
         if let Some(closing) = plan.closing {
             self.ended(closing);
@@ -234,6 +239,20 @@ pub(super) enum Received {
 }
 
 impl Session {
+    /// Those objects of ours that a receipt misses wait again.
+    pub(super) fn add_missing(&mut self, receipt: &Receipt, now: Instant) -> Vec<ObjectSpec> {
+        if receipt.missing.is_empty() {
+            return Vec::new();
+        }
+        let Some(closing) = &self.closing else { return Vec::new() };
+        let ours: HashSet<&ObjectSpec> = closing.manifest().objects().collect();
+        let missing = receipt.missing.iter().filter(|spec| ours.contains(spec));
+        let added: Vec<_> = missing.filter(|spec| self.objects.add((*spec).clone(), now)).cloned().collect();
+        let chunks = added.iter().filter(|spec| spec.index.is_some()).count() as u64;
+        self.confirmed = self.confirmed.saturating_sub(chunks);
+        added
+    }
+
     /// Learns from a receipt. What it misses is the caller's to add.
     pub(super) fn received(&mut self, receipt: &Receipt) -> Received {
         let Some(closing) = &self.closing else { return Received::Again(None) };

@@ -94,7 +94,7 @@ pub enum Allowed {
 /// What the local bytes of an object are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
-    /// Those that were recorded.
+    /// Those that were recorded; or nobody can say now, since their disk or their key is away.
     Whole,
     /// Others, or gone: with no hope. The manifest calls it lost.
     Lost,

@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 
-/// A verification reads all of a session back at the server.
-const VERIFY_MAX: Duration = Duration::from_secs(1_800);
+/// Idle times that an answer may take for which the server reads objects back.
+const LOOK_IDLES: u32 = 5;
 /// The slowest way on which a document of ours must get through, in bytes a second.
 const SLOWEST: u64 = 4 << 10;
 /// Idle times that an answer to an upload may take: what went out may still wait in buffers, and is to be made durable.
@@ -102,7 +102,8 @@ impl Http {
         body: &impl Serialize,
     ) -> Result<T, Failure> {
         let url = format!("{}/sessions/{}/{route}", self.root, call.session);
-        let timeout = if route == "verify" { VERIFY_MAX } else { self.idle };
+        let looks = ["confirm", "finalize", "verify"].contains(&route);
+        let timeout = if looks { self.idle * LOOK_IDLES } else { self.idle };
         self.post(&url, &call.token, body, timeout).await
     }
 
