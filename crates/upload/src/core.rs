@@ -237,12 +237,7 @@ impl Uploader {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let may = session.close.is_idle() && session.close.admits(now) && self.server.admits(now);
         let Some(call) = session.call(now).filter(|_| may) else { return };
-        let Some(closing) = session.is_close_due(now) else { return };
-        let request = if session.is_finalized_next() {
-            Request::Finalize(call, closing.manifest().clone())
-        } else {
-            Request::Verify(call)
-        };
+        let Some(request) = session.close_request(call, now) else { return };
         self.send(id, Errand::Close, request, now);
     }
 

@@ -1,7 +1,7 @@
 //! A session on its way: how far it is known at the server, its objects, and how it is closed.
 
 use super::{
-    Closing, SessionCall, SessionPlan, SessionView, Trouble,
+    Closing, Request, SessionCall, SessionPlan, SessionView, Trouble,
     objects::{Objects, Order, Rank},
     pace::Gate,
 };
@@ -33,7 +33,7 @@ enum CloseBy {
     Finalize,
     Verify,
     /// The server has another manifest, of which only it can say how far it is.
-    TakenVerify,
+    Receipt,
 }
 
 #[derive(Debug)]
@@ -168,19 +168,19 @@ impl Session {
         self.objects.sent() >= CONFIRM_BATCH || self.objects.is_settled() || since + CONFIRM_AFTER <= now
     }
 
-    /// How it is closed now, if it is time: everything of it is confirmed or lost.
-    pub(super) fn is_close_due(&self, now: Instant) -> Option<&Closing> {
+    /// What closes it now, if it is time: everything of it is confirmed or lost.
+    pub(super) fn close_request(&self, call: SessionCall, now: Instant) -> Option<Request> {
         let due = self.objects.is_empty() && self.close_at.is_none_or(|at| at <= now);
-        self.closing.as_ref().filter(|_| due)
-    }
-
-    /// Whether closing it sends the manifest.
-    pub(super) fn is_finalized_next(&self) -> bool {
-        self.close_by == CloseBy::Finalize
+        let closing = self.closing.as_ref().filter(|_| due)?;
+        Some(match self.close_by {
+            CloseBy::Finalize => Request::Finalize(call, closing.manifest().clone()),
+            CloseBy::Verify => Request::Verify(call),
+            CloseBy::Receipt => Request::Receipt(call),
+        })
     }
 
     pub(super) fn manifest_is_taken(&mut self) {
-        self.close_by = CloseBy::TakenVerify;
+        self.close_by = CloseBy::Receipt;
     }
 
     /// Nothing is waited for any longer.

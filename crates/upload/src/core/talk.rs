@@ -146,6 +146,8 @@ pub enum Request {
     Finalize(SessionCall, Arc<Manifest>),
     /// `POST /v1/sessions/{id}/verify`.
     Verify(SessionCall),
+    /// `GET /v1/sessions/{id}/receipt`.
+    Receipt(SessionCall),
 }
 
 /// The session that a request is about, and its token.
@@ -179,7 +181,7 @@ pub enum Answer {
     Confirmed(Confirmed),
     /// To [`Request::Heartbeat`].
     Heartbeat(HeartbeatAnswer),
-    /// To [`Request::Finalize`] and [`Request::Verify`].
+    /// To [`Request::Finalize`], [`Request::Verify`] and [`Request::Receipt`].
     Receipt(Receipt),
 }
 

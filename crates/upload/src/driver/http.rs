@@ -79,6 +79,7 @@ impl Http {
                 .await
                 .map(Answer::Receipt),
             Request::Verify(call) => self.session(&call, "verify", &Nothing {}).await.map(Answer::Receipt),
+            Request::Receipt(call) => self.receipt(&call).await.map(Answer::Receipt),
         }
     }
 
@@ -105,6 +106,13 @@ impl Http {
         let looks = ["confirm", "finalize", "verify"].contains(&route);
         let timeout = if looks { self.idle * LOOK_IDLES } else { self.idle };
         self.post(&url, &call.token, body, timeout).await
+    }
+
+    async fn receipt(&self, call: &SessionCall) -> Result<api::Receipt, Failure> {
+        let url = format!("{}/sessions/{}/receipt", self.root, call.session);
+        let request = self.client.get(url).bearer_auth(&call.token).timeout(self.idle * LOOK_IDLES);
+        let response = request.send().await.map_err(|error| answer::failure(&error))?;
+        answer::document(response).await
     }
 
     async fn post<T: DeserializeOwned>(

@@ -128,6 +128,10 @@ impl Server {
                 }
                 Ok(Answer::Receipt(self.receipt(call.session)))
             }
+            Request::Receipt(call) => {
+                self.open(call, time)?;
+                Ok(Answer::Receipt(self.receipt(call.session)))
+            }
             Request::Verify(call) => {
                 self.open(call, time)?;
                 self.verify(call.session);

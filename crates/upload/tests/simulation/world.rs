@@ -333,6 +333,7 @@ impl World {
             Request::Heartbeat(..) => "heartbeat",
             Request::Finalize(..) => "finalize",
             Request::Verify(_) => "verify",
+            Request::Receipt(_) => "receipt",
         };
         *self.counts.entry(kind).or_default() += 1;
         self.under_way.insert(id, request.clone());
