@@ -169,6 +169,11 @@ impl Db {
         answer.await.unwrap_or(Err(E::from(DbError::Closed)))
     }
 
+    /// Changes that wait.
+    pub fn waiting(&self) -> usize {
+        self.inner.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    }
+
     /// Whether so many changes wait that others had better come less often.
     pub fn is_busy(&self) -> bool {
         self.inner.queue.as_ref().is_some_and(|queue| queue.capacity() < queue.max_capacity() / 2)

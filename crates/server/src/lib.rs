@@ -8,6 +8,8 @@ pub mod clock;
 pub mod config;
 pub mod coordinator;
 pub mod db;
+pub mod limits;
+pub mod metrics;
 pub mod objects;
 pub mod problem;
 pub mod routes;
@@ -15,5 +17,6 @@ pub mod serve;
 pub mod state;
 
 mod observe;
+mod openapi;
 mod platform;
 mod tend;

@@ -59,6 +59,8 @@ impl IntoResponse for Refusal {
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
+        // For the log and the numbers.
+        answer.extensions_mut().insert(self.problem.code);
         answer
     }
 }

@@ -3,22 +3,36 @@
 use crate::{
     access::AdminToken,
     clock::Clock,
-    config::{Config, LogFormat, ServeArgs},
+    config::{Config, LogFormat, ServeArgs, scheme},
     platform, routes,
     state::{App, Server},
     tend,
 };
 use anyhow::Context;
-use axum_server::{Handle, accept::NoDelayAcceptor};
+use axum_server::{
+    Handle,
+    accept::NoDelayAcceptor,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto::Builder,
+};
 use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener},
+    path::Path,
     time::Duration,
 };
 use tracing_subscriber::EnvFilter;
 
 /// How long requests that are under way may take once the server was told to stop.
 const LAST_REQUESTS_MAX: Duration = Duration::from_secs(20);
+
+/// How long a connection may say nothing.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+/// Requests at once on one connection of HTTP/2.
+const STREAMS_MAX: u32 = 256;
 
 /// Serves until it is told to stop.
 pub fn run(args: ServeArgs) -> anyhow::Result<()> {
@@ -60,21 +74,52 @@ async fn serve(app: App, listener: TcpListener, address: SocketAddr) -> anyhow::
             handle.graceful_shutdown(Some(LAST_REQUESTS_MAX));
         }
     });
-    say(address, app.access.admin())?;
+    let tls = match &app.config.tls {
+        Some((cert, key)) => Some(certificate(cert, key).await?),
+        None => None,
+    };
     let tending = tokio::spawn(tend::tend(app.clone()));
-    let service = routes::router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum_server::from_tcp(listener).context("listening")?.acceptor(NoDelayAcceptor::new());
-    let served = server.handle(handle).serve(service).await.context("serving");
+    say(&app.config, address, app.access.admin())?;
+    let service = routes::router(app.clone())?.into_make_service_with_connect_info::<SocketAddr>();
+    let mut server = axum_server::from_tcp(listener).context("listening")?.handle(handle);
+    be_patient(server.http_builder());
+    let served = match tls {
+        Some(tls) => {
+            server.acceptor(RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor::new())).serve(service).await
+        }
+        None => server.acceptor(NoDelayAcceptor::new()).serve(service).await,
+    };
     stopping.abort();
     tending.abort();
-    served
+    if let Err(error) = app.access.write_uses().await {
+        tracing::warn!(%error, "when tokens were used last is lost");
+    }
+    served.context("serving")
+}
+
+async fn certificate(cert: &Path, key: &Path) -> anyhow::Result<RustlsConfig> {
+    // Fails only if somebody else has chosen before, which is fine too.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let files = || format!("reading {} and {}", cert.display(), key.display());
+    RustlsConfig::from_pem_file(cert, key).await.with_context(files)
+}
+
+/// Up to a limit: who says nothing keeps no connection.
+fn be_patient(connections: &mut Builder<TokioExecutor>) {
+    connections.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
+    connections
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(IDLE_MAX)
+        .keep_alive_timeout(IDLE_MAX)
+        .max_concurrent_streams(STREAMS_MAX);
 }
 
 /// What scripts wait for, as the first line of stdout; and the admin token when it is new.
-fn say(address: SocketAddr, admin: &AdminToken) -> anyhow::Result<()> {
+fn say(config: &Config, address: SocketAddr, admin: &AdminToken) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     let mut write = || {
-        writeln!(out, "listening on http://{address}")?;
+        writeln!(out, "listening on {}://{address}", scheme(config.tls.is_some()))?;
         if admin.is_new() {
             writeln!(out, "admin token: {}", admin.secret())?;
         }

@@ -8,6 +8,8 @@ use crate::{
     config::Config,
     coordinator::{Coordinator, Rules},
     db::Db,
+    limits::Limits,
+    metrics::Metrics,
     objects::{Signer, Stores},
     platform,
 };
@@ -36,6 +38,10 @@ pub struct Server {
     pub objects: Stores,
     /// What is known of recordings and sessions, and which changes are allowed.
     pub coordinator: Coordinator,
+    /// How often an address may ask.
+    pub limits: Limits,
+    /// What is counted.
+    pub metrics: Metrics,
     stopping: AtomicBool,
 }
 
@@ -55,8 +61,19 @@ impl Server {
         let objects = Stores::open(config.object_store.as_deref(), data, signer)?;
         let rules = Rules { silence: config.silence, ..Rules::default() };
         let coordinator = Coordinator::new(db.clone(), objects.store.clone(), rules, clock.utc());
-        let stopping = AtomicBool::new(false);
-        Ok(Arc::new(Self { config, clock, keys, access, db, objects, coordinator, stopping }))
+        let (limits, metrics) = (Limits::new(&config), Metrics::default());
+        Ok(Arc::new(Self {
+            config,
+            clock,
+            keys,
+            access,
+            db,
+            objects,
+            coordinator,
+            limits,
+            metrics,
+            stopping: AtomicBool::new(false),
+        }))
     }
 
     /// Says that no more requests should come, so that a proxy sends them elsewhere.

@@ -10,8 +10,26 @@ const EVERY: Duration = Duration::from_secs(5);
 /// What comes in so short a time is done together.
 const TOGETHER: Duration = Duration::from_millis(200);
 
+/// How often little things are put away.
+const TIDY: Duration = Duration::from_secs(60);
+
 /// Works until it is dropped. Every step may be cut off and is then done the next time.
 pub async fn tend(app: App) {
+    tokio::join!(coordinate(&app), tidy(&app));
+}
+
+/// Writes down when tokens were used, and forgets who asked long ago.
+async fn tidy(app: &App) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        app.limits.forget();
+        if let Err(error) = app.access.write_uses().await {
+            tracing::warn!(%error, "the use of tokens is written down later");
+        }
+    }
+}
+
+async fn coordinate(app: &App) {
     loop {
         match app.coordinator.tend(app.clock.utc()).await {
             // Either way there is a look.

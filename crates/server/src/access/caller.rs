@@ -22,6 +22,11 @@ impl Caller {
         Self { token, owner, scopes }
     }
 
+    /// Who sends this request.
+    pub fn of(parts: &Parts, app: &App) -> Result<Self, Refusal> {
+        app.access.caller(bearer(parts)?)
+    }
+
     /// Goes on only if the token allows this. Admin tokens allow everything.
     pub fn require(&self, scope: Scope) -> Result<(), Refusal> {
         match self.has(scope) {
@@ -62,7 +67,7 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
-        app.access.caller(bearer(parts)?)
+        Self::of(parts, app)
     }
 }
 

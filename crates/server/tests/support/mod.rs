@@ -31,6 +31,13 @@ impl Place {
         self.folder.path().join(name)
     }
 
+    /// Starts a server that logs into a file.
+    pub fn serve_logging(&self, flags: &[&str]) -> (Server, PathBuf) {
+        let path = self.path("log");
+        let log = std::fs::File::create(&path).unwrap();
+        (start(&self.data(), flags, log.into()), path)
+    }
+
     /// Starts a server.
     pub fn serve(&self, flags: &[&str]) -> Server {
         serve(&self.data(), flags)
@@ -39,9 +46,13 @@ impl Place {
 
 /// Starts a server in a folder that is there.
 pub fn serve(data: &Path, flags: &[&str]) -> Server {
+    start(data, flags, Stdio::inherit())
+}
+
+fn start(data: &Path, flags: &[&str], log: Stdio) -> Server {
     let mut command = program();
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(flags);
-    let mut child = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut child = Running(command.stdout(Stdio::piped()).stderr(log).spawn().unwrap());
     let mut stdout = BufReader::new(child.0.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
@@ -120,6 +131,14 @@ impl Server {
     /// Sends SIGTERM.
     pub fn ask_to_stop(&self) {
         assert!(Command::new("kill").arg(self.child.0.id().to_string()).status().unwrap().success());
+    }
+
+    /// Waits until nobody can connect any more: it is about to stop.
+    pub fn wait_until_it_listens_no_more(&self) {
+        let address = self.url.rsplit('/').next().unwrap();
+        while std::net::TcpStream::connect(address).is_ok() {
+            std::thread::yield_now();
+        }
     }
 
     /// Kills it, as a power cut would.
