@@ -7,7 +7,7 @@ use std::fmt;
 pub const PROBLEM_TYPE: &str = "application/problem+json";
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $text:tt, $status:literal;)*) => {
         /// What went wrong, for programs. Codes are stable: they are added, never changed.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
