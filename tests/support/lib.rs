@@ -31,6 +31,6 @@ pub use crate::{
     turn::my_turn,
 };
 pub use stands::{
-    Answer, Camera, CameraState, CodeShow, Cursor, Display, Fault, Hands, Network, Random, Running, Sheet,
-    Shown, Sound, Wayland, Weather, Window, camera, codes, desk, process, tool, wait_for, window,
+    Answer, Camera, CameraState, CodeShow, Cursor, Display, Fault, Hands, Network, Random, Running, S3,
+    Sheet, Shown, Sound, Wayland, Weather, Window, camera, codes, desk, process, tool, wait_for, window,
 };

@@ -12,10 +12,11 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::OsString,
-    fs,
+    fs::{self, OpenOptions},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 use tempfile::TempDir;
@@ -66,7 +67,9 @@ impl Server {
     pub fn run(&mut self) {
         let mut command = self.command(&["serve"]);
         command.arg("--listen").arg(self.address.to_string()).args(&self.flags);
-        let mut running = Running::start(command.stdout(Stdio::piped()));
+        let log = OpenOptions::new().create(true).append(true).open(self.log_file());
+        command.stdout(Stdio::piped()).stderr(log.expect("there is room for a log"));
+        let mut running = Running::start(&mut command);
         let (said, _reader) = lines(running.child().stdout.take().expect("its output is a pipe"));
         let line = said.recv_timeout(PATIENCE).expect("it says where it listens");
         let url = line.strip_prefix("listening on http://").unwrap_or_else(|| panic!("it said {line}"));
@@ -84,6 +87,15 @@ impl Server {
         command.args(arguments).arg("--data").arg(&self.data).envs(&self.environment);
         command.env("HOME", self.folder.path());
         command
+    }
+
+    /// What it said so far, of all starts.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
     }
 
     /// From its next start on, this variable is set.
@@ -162,6 +174,15 @@ impl Server {
         collect(&root.join("recordings"), &root, &mut found);
         found.retain(|name, _| !name.ends_with("metadata.json"));
         found
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            let log = self.log();
+            assert!(!log.contains("panicked"), "the server panicked: {log}");
+        }
     }
 }
 
