@@ -9,15 +9,18 @@ mod clip;
 mod content;
 mod export;
 mod hotkey;
+mod http;
 mod latency;
 mod line;
 mod meter;
 mod quality;
 mod record;
 mod rig;
+mod server;
 mod stages;
 mod table;
 mod ten_minutes;
+mod upload;
 
 use anyhow::{Result, bail};
 
@@ -35,9 +38,11 @@ fn main() -> Result<()> {
         ["hotkey"] => hotkey::run(),
         ["export"] => export::run(),
         ["stages"] => stages::run(),
+        ["server"] => server::run(),
+        ["upload"] => upload::run(),
         // What `stages` runs in surroundings of its own.
         ["line", seconds] => line::run(seconds.parse()?, false),
         ["line", seconds, "camera"] => line::run(seconds.parse()?, true),
-        _ => bail!("spool-benches record | app | hotkey | export | stages"),
+        _ => bail!("spool-benches record | app | hotkey | export | stages | server | upload"),
     }
 }

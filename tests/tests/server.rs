@@ -14,8 +14,8 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 #[track_caller]
 fn assert_answers_are_described(server: &Server, token: &str, routes: &str, about: &str) {
     let folder = server.data().join("schemathesis");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("schemathesis.toml"), about).unwrap();
+    fs::create_dir_all(&folder).expect("there is room for a folder");
+    fs::write(folder.join("schemathesis.toml"), about).expect("there is room for a file");
     let mut tester = Command::new(process::python_tool("schemathesis"));
     tester.args(["run", &format!("{}/v1/openapi.json", server.url()), "--checks", CHECKS]);
     tester.args(["--header", &format!("Authorization: Bearer {token}"), "--include-path-regex", routes]);

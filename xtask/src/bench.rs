@@ -10,6 +10,7 @@ pub(crate) fn run(which: &[&str]) -> Result {
     setup::for_lab()?;
     say("building spool as people get it");
     run::build()?;
+    run::build_server()?;
     if which.contains(&"app") {
         front::build()?;
         run::build_app()?;
@@ -17,7 +18,12 @@ pub(crate) fn run(which: &[&str]) -> Result {
     for bench in which {
         say(format!("measuring {bench}"));
         let mut command = cargo(&["run", "--release", "--quiet", "--package", "spool-benches", "--", bench]);
-        succeed(command.env("SPOOL_BIN", run::spool_binary()).env("SPOOL_APP_BIN", run::app_binary()))?;
+        succeed(
+            command
+                .env("SPOOL_BIN", run::spool_binary())
+                .env("SPOOL_APP_BIN", run::app_binary())
+                .env("SPOOL_SERVER_BIN", run::server_program()),
+        )?;
     }
     Ok(())
 }

@@ -45,8 +45,10 @@ fn main() -> ExitCode {
         ["bindings"] => test::write_bindings(),
         ["test"] => test::run(),
         ["package", ref words @ ..] => package::run(words),
-        ["bench"] => bench::run(&["record", "stages", "export", "app"]),
-        ["bench", which @ ("record" | "stages" | "export" | "app")] => bench::run(&[which]),
+        ["bench"] => bench::run(&["record", "stages", "export", "app", "upload", "server"]),
+        ["bench", which @ ("record" | "stages" | "export" | "app" | "upload" | "server")] => {
+            bench::run(&[which])
+        }
         ["soak"] => soak::run(&soak::ALL),
         ["soak", "hour"] => soak::run(&[soak::Ordeal::Hour]),
         ["soak", "day"] => soak::run(&[soak::Ordeal::Day]),

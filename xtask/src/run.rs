@@ -74,6 +74,16 @@ pub(crate) fn build() -> Result {
     succeed(&mut cargo(&["build", "--release", "--package", "spool-cli"]))
 }
 
+/// Builds the server that people get.
+pub(crate) fn build_server() -> Result {
+    succeed(&mut cargo(&["build", "--release", "--package", "spool-server"]))
+}
+
+/// The program that [`build_server`] makes.
+pub(crate) fn server_program() -> PathBuf {
+    target().join("release/spool-server")
+}
+
 /// The program that [`build`] makes.
 pub(crate) fn spool_binary() -> PathBuf {
     target().join("release/spool")
