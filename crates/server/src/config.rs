@@ -180,7 +180,7 @@ fn checked_public_url(url: &Url) -> anyhow::Result<String> {
 }
 
 /// Who listens on every address is reached on this machine's own, as long as nobody says better.
-fn reachable(listening: SocketAddr) -> SocketAddr {
+pub fn reachable(listening: SocketAddr) -> SocketAddr {
     let mut address = listening;
     if address.ip().is_unspecified() {
         let own =

@@ -10,6 +10,7 @@
 //! done. An index belongs to the first bytes that were confirmed for it, or that the manifest names.
 
 mod documents;
+mod inventory;
 mod liveness;
 mod manifest;
 mod objects;
@@ -20,6 +21,7 @@ mod sweep;
 mod validate;
 mod verify;
 
+pub use inventory::confirmed;
 pub use objects::Admission;
 pub use recordings::{Reach, Search};
 

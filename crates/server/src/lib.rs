@@ -4,6 +4,8 @@
 //! where their objects lie. No media flows through it but where it is its own object store.
 
 pub mod access;
+pub mod admin;
+pub mod backup;
 pub mod clock;
 pub mod config;
 pub mod coordinator;

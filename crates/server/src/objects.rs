@@ -10,7 +10,7 @@ mod memory;
 mod signed;
 
 pub use self::{
-    choice::Stores,
+    choice::{FOLDER, Stores},
     folder::Folder,
     memory::Memory,
     signed::{ROOT, Signer, UrlFault},

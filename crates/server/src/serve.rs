@@ -3,7 +3,7 @@
 use crate::{
     access::AdminToken,
     clock::Clock,
-    config::{Config, LogFormat, ServeArgs, scheme},
+    config::{Config, LogFormat, ServeArgs, reachable, scheme},
     platform, routes,
     state::{App, Server},
     tend,
@@ -26,6 +26,8 @@ use std::{
 };
 use tracing_subscriber::EnvFilter;
 
+/// The file in the data folder that says where the server listens, for those on the same machine.
+pub const ADDRESS_FILE: &str = "address";
 /// How long requests that are under way may take once the server was told to stop.
 const LAST_REQUESTS_MAX: Duration = Duration::from_secs(20);
 
@@ -78,6 +80,7 @@ async fn serve(app: App, listener: TcpListener, address: SocketAddr) -> anyhow::
         Some((cert, key)) => Some(certificate(cert, key).await?),
         None => None,
     };
+    keep_address(&app.config, address)?;
     let tending = tokio::spawn(tend::tend(app.clone()));
     say(&app.config, address, app.access.admin())?;
     let service = routes::router(app.clone())?.into_make_service_with_connect_info::<SocketAddr>();
@@ -113,6 +116,16 @@ fn be_patient(connections: &mut Builder<TokioExecutor>) {
         .keep_alive_interval(IDLE_MAX)
         .keep_alive_timeout(IDLE_MAX)
         .max_concurrent_streams(STREAMS_MAX);
+}
+
+/// With TLS it is the public address, for which the certificate is.
+fn keep_address(config: &Config, address: SocketAddr) -> anyhow::Result<()> {
+    let url = match config.tls {
+        Some(_) => config.public_url.clone(),
+        None => format!("http://{}", reachable(address)),
+    };
+    let path = config.data.join(ADDRESS_FILE);
+    std::fs::write(&path, url + "\n").with_context(|| format!("writing {}", path.display()))
 }
 
 /// What scripts wait for, as the first line of stdout; and the admin token when it is new.

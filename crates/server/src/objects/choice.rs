@@ -6,7 +6,7 @@ use super::{Folder, Memory, ObjectError, ObjectStore, Served, Signer};
 use std::{path::Path, sync::Arc};
 
 /// The folder within the data folder.
-const FOLDER: &str = "objects";
+pub const FOLDER: &str = "objects";
 
 /// The store of a server, and what it serves of it itself.
 #[derive(Clone)]
