@@ -137,13 +137,12 @@ impl Coordinator {
         }
     }
 
-    /// Does what nobody waits for, and is called every few seconds: keeps what was heard of recorders, finalizes silent
-    /// sessions, writes documents to the store and deletes what is to be deleted. What fails is tried the next time.
+    /// Does what nobody waits for, and is called every few seconds: writes documents to the store and deletes what is to
+    /// be deleted. What fails is tried the next time.
     pub async fn tend(&self, now: UtcTime) -> Result<()> {
-        let silent = self.finalize_silent(now).await.map(|_| ());
         let written = self.write_documents().await;
         let deleted = self.sweep(now).await;
-        silent.and(written).and(deleted)
+        written.and(deleted)
     }
 
     /// Waits until there is something that [`Self::tend`] had better do at once.

@@ -1,6 +1,7 @@
 //! What the server does without being asked.
 //!
-//! Owns: when. What is to be done is [`crate::coordinator::Coordinator::tend`]'s affair.
+//! Owns: when. What is to be done is the affair of those who are called: of
+//! [`crate::coordinator::Coordinator`] above all.
 
 use crate::state::App;
 use std::time::Duration;
@@ -9,22 +10,22 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(5);
 /// What comes in so short a time is done together.
 const TOGETHER: Duration = Duration::from_millis(200);
-
 /// How often little things are put away.
 const TIDY: Duration = Duration::from_secs(60);
 
 /// Works until it is dropped. Every step may be cut off and is then done the next time.
 pub async fn tend(app: App) {
-    tokio::join!(coordinate(&app), tidy(&app));
+    // Deleting may take minutes, and silence is heard meanwhile.
+    tokio::join!(listen(&app), coordinate(&app), tidy(&app));
 }
 
-/// Writes down when tokens were used, and forgets who asked long ago.
-async fn tidy(app: &App) {
+async fn listen(app: &App) {
     loop {
-        tokio::time::sleep(TIDY).await;
-        app.limits.forget();
-        if let Err(error) = app.access.write_uses().await {
-            tracing::warn!(%error, "the use of tokens is written down later");
+        tokio::time::sleep(EVERY).await;
+        match app.coordinator.finalize_silent(app.clock.utc()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "sessions fell silent"),
+            Err(error) => tracing::warn!(%error, "silent sessions must wait"),
         }
     }
 }
@@ -35,10 +36,21 @@ async fn coordinate(app: &App) {
             // Either way there is a look.
             Ok(()) => drop(tokio::time::timeout(EVERY, app.coordinator.work()).await),
             Err(error) => {
-                tracing::warn!(%error, "something must wait");
+                tracing::warn!(%error, "documents and deletions must wait");
                 tokio::time::sleep(EVERY).await;
             }
         }
         tokio::time::sleep(TOGETHER).await;
+    }
+}
+
+/// Writes down when tokens were used, and forgets who asked long ago.
+async fn tidy(app: &App) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        app.limits.forget();
+        if let Err(error) = app.access.write_uses().await {
+            tracing::warn!(%error, "the use of tokens is written down later");
+        }
     }
 }

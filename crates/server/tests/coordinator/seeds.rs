@@ -166,6 +166,7 @@ async fn run(seed: u64) {
             0 => world = world.reopen(),
             1 => lie(&world, &take, &mut random, &mut confirmed).await,
             2 => world.coordinator.tend(world.now).await.unwrap(),
+            3 => drop(world.coordinator.finalize_silent(world.now).await.unwrap()),
             _ => {}
         }
         check(&world, &take, &confirmed, seed).await;
