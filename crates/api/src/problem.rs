@@ -10,7 +10,6 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:tt, $status:literal;)*) => {
         /// What went wrong, for programs. Codes are stable: they are added, never changed.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         pub enum Code {
             $($(#[$doc])* #[serde(rename = $text)] $name,)*
             /// One that this version does not know. A server never sends it.
@@ -35,8 +34,24 @@ macro_rules! codes {
                 }
             }
         }
+
+        // By hand: the derive does not see names that a macro gives.
+        #[cfg(feature = "schema")]
+        impl utoipa::PartialSchema for Code {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                let words = "What went wrong, for programs. Codes are added, never changed.";
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .description(Some(words))
+                    .enum_values(Some([$($text),*]))
+                    .into()
+            }
+        }
     };
 }
+
+#[cfg(feature = "schema")]
+impl utoipa::ToSchema for Code {}
 
 codes! {
     /// The request is not what the route takes.

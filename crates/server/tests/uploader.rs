@@ -11,10 +11,6 @@ use model::{
     Hash, Mode, RecordingId, Retention, SessionId, SessionMeta, SessionState, Span, Timestamp, UtcTime,
 };
 use reqwest::Method;
-use upload::{
-    core::{Checked, Closing, Input, Limits, Output, SessionPlan, Trouble, Uploader},
-    driver::{Driver, Local, Proxy, Setup},
-};
 use std::{
     collections::BTreeMap,
     io::{self, Cursor, Read},
@@ -26,6 +22,10 @@ use std::{
     time::Duration,
 };
 use support::{Place, Server, read};
+use upload::{
+    core::{Checked, Closing, Input, Limits, Output, SessionPlan, Trouble, Uploader},
+    driver::{Driver, Local, Proxy, Setup},
+};
 
 /// The recorder's disk and its secret.
 #[derive(Default)]

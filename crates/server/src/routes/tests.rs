@@ -79,3 +79,11 @@ async fn every_route_says_how_it_refuses() {
         }
     }
 }
+
+#[tokio::test]
+async fn codes_are_described_as_they_are_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = serde_json::to_value(parts(&app(folder.path()).await).2).unwrap();
+    let codes = document["components"]["schemas"]["Code"]["enum"].as_array().unwrap();
+    assert!(codes.contains(&"index-taken".into()) && !codes.contains(&"unknown".into()), "{codes:?}");
+}
