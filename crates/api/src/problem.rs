@@ -35,7 +35,7 @@ macro_rules! codes {
             }
         }
 
-        // By hand: the derive does not see names that a macro gives.
+        // By hand: what a server sends is never `unknown`.
         #[cfg(feature = "schema")]
         impl utoipa::PartialSchema for Code {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
