@@ -17,9 +17,6 @@ macro_rules! codes {
             Unknown,
         }
 
-        #[cfg(feature = "schema")]
-        const CODES: &[&str] = &[$($text,)* "unknown"];
-
         impl Code {
             /// As it is written.
             pub fn as_str(self) -> &'static str {
@@ -106,24 +103,6 @@ codes! {
     /// The server's disk is full.
     InsufficientStorage = "insufficient-storage", 507;
 }
-
-// By hand, since the derived description has the names of variants: it does not see what a macro writes for serde.
-#[cfg(feature = "schema")]
-impl utoipa::PartialSchema for Code {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        let text = utoipa::openapi::schema::Type::String;
-        utoipa::openapi::ObjectBuilder::new()
-            .schema_type(text)
-            .description(Some(
-                "What went wrong, for programs. Codes are stable: they are added, never changed.",
-            ))
-            .enum_values(Some(CODES.iter().copied()))
-            .into()
-    }
-}
-
-#[cfg(feature = "schema")]
-impl utoipa::ToSchema for Code {}
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
