@@ -1,7 +1,7 @@
 //! What can be said on the command line.
 
 use clap::{Parser, Subcommand};
-use engine::settings::{parse_chunk, parse_duration, parse_fps, parse_mode, parse_preset};
+use engine::settings::{parse_address, parse_chunk, parse_duration, parse_fps, parse_mode, parse_preset};
 use engine::{
     command::{Order, Quality},
     model::{Color, Mode, Point},
@@ -58,8 +58,8 @@ pub(crate) enum Verb {
     List(List),
     /// Shows one recording.
     Show(Id),
-    /// Reads every chunk of a recording again and compares hashes.
-    Verify(Id),
+    /// Reads every chunk of a recording again and compares hashes: here, or at the server.
+    Verify(Verify),
     /// Gives a recording another title, description or metadata, also while it is recorded.
     Rename(Rename),
     /// Puts a recording into the trash, from which it is deleted after the time that the setting trash-keep says.
@@ -82,6 +82,12 @@ pub(crate) enum Verb {
     Key(Key),
     /// Makes an ordinary file of a recording: as it was recorded without encoding, or as asked for.
     Export(Box<Export>),
+    /// Lets this machine in at a server, where recordings go from now on.
+    Login(Login),
+    /// Forgets the server.
+    Logout,
+    /// Uploads what waits for it now, and shows how far it is.
+    Sync(Sync),
     /// Writes what helps to find a fault into a text: versions, settings, logs. Nothing recorded, no titles, no secrets.
     Diagnose(Diagnose),
     /// Runs the engine in the foreground; other commands start it by themselves.
@@ -164,6 +170,9 @@ pub(crate) struct Record {
     /// Free keys and values; may be repeated.
     #[arg(long, value_name = "K=V", value_parser = parse_pair)]
     pub(crate) meta: Vec<(String, String)>,
+    /// Uploads it to this server; SPOOL_TOKEN lets this machine in if it is not yet.
+    #[arg(long, value_name = "URL", value_parser = parse_address)]
+    pub(crate) server: Option<String>,
     /// Made-up sources instead of devices: a moving pattern with frame codes, a flash and a beep each second.
     #[arg(long)]
     pub(crate) synthetic: bool,
@@ -266,6 +275,44 @@ pub(crate) struct List {
     /// Leaves out this many at the beginning.
     #[arg(long, default_value_t = 0)]
     pub(crate) offset: u32,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// Id of a recording, or its beginning; `last` is the newest.
+    pub(crate) id: String,
+    /// What the server has of it, instead of what is here.
+    #[arg(long)]
+    pub(crate) at_server: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Login {
+    /// Its address, such as https://spool.example.org.
+    #[arg(value_name = "URL", value_parser = parse_address)]
+    pub(crate) server: String,
+    /// What the server's owner gave out; without it, somebody lets this machine in by a browser.
+    #[arg(long, value_name = "TOKEN", env = "SPOOL_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sync {
+    /// This recording alone, and first: its id, or the beginning of it; `last` is the newest.
+    pub(crate) id: Option<String>,
+    /// Ends when all is at the server, or says what is in the way. Else it goes on until Ctrl-C; uploads go on by
+    /// themselves either way.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// With --once: gives up after nothing has moved for so long.
+    #[arg(long, value_name = "60s", default_value = "60s", value_parser = parse_duration, requires = "once")]
+    pub(crate) patience: Duration,
+    /// The server, if it is not the one that this machine is logged in at; SPOOL_TOKEN lets it in.
+    #[arg(long, value_name = "URL", value_parser = parse_address)]
+    pub(crate) server: Option<String>,
+    /// Stops uploads until the next `spool sync`.
+    #[arg(long, conflicts_with_all = ["once", "id"])]
+    pub(crate) pause: bool,
 }
 
 #[derive(Debug, clap::Args)]

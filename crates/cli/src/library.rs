@@ -4,7 +4,7 @@ use crate::{args, args::Common, connect, words};
 use anyhow::{Context, Result, bail};
 use engine::{
     Client,
-    command::{Command, Encryption, Page, Query, RecordingLine, Reply},
+    command::{Command, Encryption, Page, Query, RecordingLine, Reply, Uploaded},
     model::SessionState,
 };
 
@@ -53,6 +53,14 @@ fn print(line: &RecordingLine) -> Result<()> {
             format!("recovered; up to {} missing at the end", words::duration(lost))
         }
     };
+    let upload = match line.uploaded {
+        Uploaded::NotWanted => "",
+        Uploaded::Waiting => "waits for upload",
+        Uploaded::Partial => "partly at the server",
+        Uploaded::Verified => "at the server",
+    };
+    let state = [state.as_str(), upload].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>();
+    let state = state.join("; ");
     words::print(&format!(
         "{}  {}  {:>8}  {:>9}  {}  {state}",
         line.recording,
@@ -136,9 +144,12 @@ fn resolve_among(client: &mut Client, id: &str, query: Query) -> Result<String> 
     Ok(page.recordings.first().context("there are no recordings yet")?.session.to_string())
 }
 
-pub(crate) fn verify(common: &Common, flags: &args::Id) -> Result<()> {
+pub(crate) fn verify(common: &Common, flags: &args::Verify) -> Result<()> {
     let mut client = connect::engine(common)?;
     let id = resolve(&mut client, &flags.id)?;
+    if flags.at_server {
+        return verify_at_server(common, &mut client, id);
+    }
     let reply = connect::ask(&mut client, Command::Verify { id }, drop)?;
     let Reply::Verified(found) = reply else { return connect::surprised(&reply) };
     if common.json {
@@ -157,6 +168,21 @@ pub(crate) fn verify(common: &Common, flags: &args::Id) -> Result<()> {
         bail!("{lost} chunks are damaged or missing; `spool export` makes a file of the rest");
     }
     Ok(())
+}
+
+fn verify_at_server(common: &Common, client: &mut Client, id: String) -> Result<()> {
+    let reply = connect::ask(client, Command::UploadVerify { id }, drop)?;
+    let Reply::Receipt(receipt) = reply else { return connect::surprised(&reply) };
+    if common.json {
+        words::print_json(&receipt)?;
+    } else {
+        words::print(&format!("{} at {}", words::verified(&receipt), receipt.server))?;
+        receipt.missing.iter().try_for_each(|name| words::print(&format!("missing: {name}")))?;
+    }
+    match receipt.complete {
+        true => Ok(()),
+        false => bail!("the server does not have all of it; what is still here is sent again"),
+    }
 }
 
 pub(crate) fn delete(common: &Common, flags: &args::Id) -> Result<()> {

@@ -13,11 +13,13 @@ mod export;
 mod key;
 mod layout;
 mod library;
+mod login;
 mod look;
 mod mark;
 mod record;
 mod session;
 mod show;
+mod sync;
 mod words;
 
 use args::{Args, Verb};
@@ -50,6 +52,9 @@ fn main() -> ExitCode {
         Verb::Delete(flags) => library::delete(&args.common, flags),
         Verb::Config(flags) => config::run(&args.common, flags),
         Verb::Export(flags) => export::run(&args.common, flags),
+        Verb::Login(flags) => login::run(&args.common, flags),
+        Verb::Logout => login::logout(&args.common),
+        Verb::Sync(flags) => sync::run(&args.common, flags),
         Verb::Engine => engine_process::run(&args.common),
     };
     match outcome {

@@ -1,6 +1,6 @@
 //! `spool record`: begins a session, shows how it goes, and ends it.
 
-use crate::{args, args::Common, connect, words};
+use crate::{args, args::Common, connect, login, words};
 use anyhow::{Context, Result, bail};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use engine::{
@@ -16,6 +16,7 @@ use std::{
 
 pub(crate) fn run(common: &Common, flags: &args::Record) -> Result<()> {
     let mut client = connect::recorder(common)?;
+    login::ensure(&mut client, flags.server.as_deref())?;
     let plan = plan(flags, default_plan(&mut client)?);
     let interrupted = interruptions()?;
     connect::ask(&mut client, Command::Subscribe, drop)?;

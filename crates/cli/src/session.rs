@@ -4,7 +4,7 @@ use crate::{args::Common, connect, words};
 use anyhow::{Result, bail};
 use engine::{
     Client,
-    command::{Activity, Command, Reply, Snapshot},
+    command::{Activity, Command, Reply, Snapshot, UploadStatus},
 };
 
 pub(crate) fn stop(common: &Common) -> Result<()> {
@@ -42,7 +42,8 @@ pub(crate) fn status(common: &Common) -> Result<()> {
         return words::print_json(&snapshot);
     }
     if snapshot.activity == Activity::Idle {
-        return words::print("Not recording.");
+        words::print("Not recording.")?;
+        return print_uploads(&snapshot.upload);
     }
     words::print(&words::status_line(&snapshot))?;
     for track in &snapshot.tracks {
@@ -54,6 +55,21 @@ pub(crate) fn status(common: &Common) -> Result<()> {
     }
     for notice in &snapshot.notices {
         println!("  {notice}");
+    }
+    print_uploads(&snapshot.upload)
+}
+
+fn print_uploads(status: &UploadStatus) -> Result<()> {
+    if status.server.is_none() {
+        return Ok(());
+    }
+    words::print(&words::upload_line(status))?;
+    for line in &status.sessions {
+        let title = if line.title.is_empty() { "Untitled" } else { &line.title };
+        let problem =
+            line.problem.as_ref().map(|problem| format!("  {}", problem.message)).unwrap_or_default();
+        let (done, total) = (line.chunks_done, line.chunks_total);
+        words::print(&format!("  {}  {done} of {total} chunks  {title}{problem}", line.recording))?;
     }
     Ok(())
 }

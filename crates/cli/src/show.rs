@@ -3,7 +3,7 @@
 use crate::{args, args::Common, connect, library, words};
 use anyhow::Result;
 use engine::{
-    command::{Command, Details, Encryption, Reply},
+    command::{Command, Details, Encryption, Reply, Uploaded},
     model::{Gap, GapReason, SelfCheck, SessionState},
 };
 
@@ -50,6 +50,7 @@ fn print(details: &Details) {
     if let Some(since) = line.trashed_at {
         println!("trash      since {}", words::date(since));
     }
+    print_upload(details);
     for (key, value) in &details.metadata {
         println!("{key:<10} {value}");
     }
@@ -65,6 +66,24 @@ fn print(details: &Details) {
     }
     if let Some(check) = &details.check {
         print_check(check);
+    }
+}
+
+/// What the server has of it.
+fn print_upload(details: &Details) {
+    match (&details.receipt, details.line.uploaded) {
+        (Some(receipt), _) => {
+            let (at, vouched) = (words::date(receipt.at), receipt.vouched);
+            println!("receipt    {} at {}, {at}", words::verified(receipt), receipt.server);
+            println!(
+                "           {} files read back by the server, {} checked by its store",
+                vouched.read_back, vouched.store
+            );
+            receipt.missing.iter().for_each(|name| println!("missing    {name} at the server"));
+        }
+        (None, Uploaded::Waiting) => println!("upload     waits for it"),
+        (None, Uploaded::Partial) => println!("upload     some of it is at the server"),
+        (None, Uploaded::NotWanted | Uploaded::Verified) => {}
     }
 }
 

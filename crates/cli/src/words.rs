@@ -1,7 +1,7 @@
 //! How numbers are said to people, and where answers go.
 
 use anyhow::{Context, Result};
-use engine::command::{Activity, Snapshot, Summary};
+use engine::command::{Activity, ReceiptLine, Snapshot, Summary, UploadState, UploadStatus};
 use std::io::{Write, stdout};
 
 /// One JSON document on one line.
@@ -64,6 +64,38 @@ pub(crate) fn status_line(snapshot: &Snapshot) -> String {
     parts.extend(levels);
     parts.push(format!("{} free", bytes(snapshot.disk_free)));
     parts.join("  ")
+}
+
+/// What uploads do, in one line.
+pub(crate) fn upload_line(status: &UploadStatus) -> String {
+    let server = status.server.as_deref().unwrap_or("no server");
+    let left = || format!("{} chunks left, {}", status.chunks_left, bytes(status.bytes_left));
+    let why = || status.problem.as_ref().map_or("", |problem| &problem.message).to_owned();
+    match status.state {
+        UploadState::Off => format!("Uploads to {server} are off."),
+        UploadState::Idle => format!("All is at {server}."),
+        UploadState::Uploading => {
+            format!("Uploading to {server}: {}, {}/s", left(), bytes(status.bytes_per_s))
+        }
+        UploadState::Paused => format!("Uploads to {server} are paused: {}", left()),
+        UploadState::Problem => format!("Uploads to {server} do not go on: {} ({})", why(), left()),
+        UploadState::Waiting => {
+            let when = status.retry_in_ms.map(|ms| format!("; next try in {}", duration(ms)));
+            format!("Uploads to {server} wait: {}{} ({})", why(), when.unwrap_or_default(), left())
+        }
+    }
+}
+
+/// `412 of 412 chunks verified`, and what is not as it should be.
+pub(crate) fn verified(receipt: &ReceiptLine) -> String {
+    let mut words = format!("{} of {} chunks verified", receipt.verified, receipt.expected);
+    if receipt.lost > 0 {
+        words += &format!(", {} lost here", receipt.lost);
+    }
+    if !receipt.complete {
+        words += ", NOT complete";
+    }
+    words
 }
 
 /// `1:02:03` or `2:03`.

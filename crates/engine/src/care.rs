@@ -2,7 +2,8 @@
 //! cut off while its key was away is put in order once that is found.
 //!
 //! Owns: the thread that looks after it, soon after the engine has started and each hour. Never deletes what is being
-//! recorded, nor by age or size what no server has verified, unless people said so. Reads no clock but the wall clock,
+//! recorded, nor by age or size what no server has verified, unless people said so; and the server looks at all of it
+//! again just before it is deleted here. Reads no clock but the wall clock,
 //! since people count days, and does not believe it at once ([`Patience`]).
 
 mod patience;
@@ -15,6 +16,7 @@ use crate::{
     run::Input,
     settings::Settings,
     threads::spawn,
+    uploads::Uploads,
 };
 use crossbeam_channel::{Receiver, Sender, TryRecvError, after, bounded, select};
 use model::{SessionId, SessionState, UtcTime};
@@ -51,9 +53,12 @@ impl Care {
         store: ChunkStore,
         inputs: Sender<Input>,
         found: Receiver<()>,
+        uploads: Uploads,
     ) -> Result<Self, EngineError> {
         let (stop, stopped) = bounded(0);
-        let thread = spawn("care", move || run(&store, &inputs, &stopped, &found))?;
+        // The server says what it has, at the last moment before it is all that there is.
+        let is_there = move |session| uploads.verify(session).map(|receipt| receipt.complete);
+        let thread = spawn("care", move || run(&store, &inputs, &stopped, &found, &is_there))?;
         Ok(Self { stop, thread })
     }
 
@@ -66,7 +71,16 @@ impl Care {
     }
 }
 
-fn run(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>, found: &Receiver<()>) {
+/// Asks the server whether it has all of a session.
+type IsThere = dyn Fn(SessionId) -> Result<bool, EngineError>;
+
+fn run(
+    store: &ChunkStore,
+    inputs: &Sender<Input>,
+    stopped: &Receiver<()>,
+    found: &Receiver<()>,
+    is_there: &IsThere,
+) {
     let mut next = after(FIRST);
     loop {
         select! {
@@ -74,7 +88,7 @@ fn run(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>, found
             recv(found) -> _ => unlock(store, inputs),
             recv(next) -> _ => {
                 next = after(BETWEEN);
-                look_after(store, inputs, stopped);
+                look_after(store, inputs, stopped, is_there);
             }
         }
     }
@@ -93,8 +107,8 @@ fn unlock(store: &ChunkStore, inputs: &Sender<Input>) {
     let _ending = inputs.send(Input::LibraryChanged);
 }
 
-fn look_after(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>) {
-    let told = match look(store, utc_now(), stopped) {
+fn look_after(store: &ChunkStore, inputs: &Sender<Input>, stopped: &Receiver<()>, is_there: &IsThere) {
+    let told = match look(store, utc_now(), stopped, is_there) {
         Ok(told) => told,
         Err(error) => return tracing::warn!(%error, "cannot look after the library"),
     };
@@ -129,12 +143,19 @@ impl Untold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Why {
     Trash,
+    /// It is at a server, and for long enough here too.
+    Uploaded,
     Age,
     Size,
 }
 
 /// Deletes what is due, and says to people what and why.
-fn look(store: &ChunkStore, now: UtcTime, stopped: &Receiver<()>) -> Result<Vec<String>, EngineError> {
+fn look(
+    store: &ChunkStore,
+    now: UtcTime,
+    stopped: &Receiver<()>,
+    is_there: &IsThere,
+) -> Result<Vec<String>, EngineError> {
     let (settings, _) = Settings::new(store.settings()?);
     let mut told = Vec::new();
     let due = due(store, &settings, now)?;
@@ -147,6 +168,9 @@ fn look(store: &ChunkStore, now: UtcTime, stopped: &Receiver<()>) -> Result<Vec<
                 break;
             }
             let session = summary.meta.id;
+            if must_be_there(why, &settings) && !is_safe(session, is_there) {
+                continue;
+            }
             match library::delete_session(store, session) {
                 Ok(bytes) => {
                     tracing::info!(%session, bytes, ?why, "deleted");
@@ -164,6 +188,26 @@ fn look(store: &ChunkStore, now: UtcTime, stopped: &Receiver<()>) -> Result<Vec<
     Ok(told)
 }
 
+/// Whether a server must have it first. What people threw away themselves goes in any case.
+fn must_be_there(why: Why, settings: &Settings) -> bool {
+    match why {
+        Why::Trash => false,
+        Why::Uploaded => true,
+        Why::Age | Why::Size => settings.keep_unverified(),
+    }
+}
+
+/// Whether a server has just looked at all of it.
+fn is_safe(session: SessionId, is_there: &IsThere) -> bool {
+    match is_there(session) {
+        Ok(is_there) => is_there,
+        Err(error) => {
+            tracing::info!(%session, %error, "it stays here: the server does not say that it has it");
+            false
+        }
+    }
+}
+
 /// Of what is due, that which has been for long enough.
 fn certain(
     store: &ChunkStore,
@@ -176,6 +220,7 @@ fn certain(
         fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
     let grace = |why: Why| match why {
         Why::Trash => Patience::grace(settings.trash_age().unwrap_or(Duration::MAX)),
+        Why::Uploaded => Patience::grace(settings.keep_uploaded().unwrap_or(Duration::MAX)),
         Why::Age => Patience::grace(settings.keep_age().unwrap_or(Duration::MAX)),
         // No clock is asked for it.
         Why::Size => Duration::ZERO,
@@ -204,12 +249,17 @@ fn due(
         since.is_some_and(|(since, age)| since.0 <= before(age))
     };
     let mut due = vec![(Why::Trash, trash.iter().filter(|summary| overdue(summary)).cloned().collect())];
-    if settings.keep_unverified() {
-        return Ok(due);
+    let mut kept = all(false)?;
+    if let Some(age) = settings.keep_uploaded() {
+        let (old, young): (Vec<_>, Vec<_>) = std::mem::take(&mut kept)
+            .into_iter()
+            .partition(|summary| summary.meta.started_at.0 <= before(age) && is_uploaded(store, summary));
+        kept = young;
+        due.push((Why::Uploaded, old));
     }
-    let kept = all(false)?;
+    let may_go = |summary: &SessionSummary| !settings.keep_unverified() || is_uploaded(store, summary);
     if let Some(age) = settings.keep_age() {
-        let old = kept.iter().filter(|summary| summary.meta.started_at.0 <= before(age));
+        let old = kept.iter().filter(|summary| summary.meta.started_at.0 <= before(age) && may_go(summary));
         due.push((Why::Age, old.cloned().collect()));
     }
     if let Some(most) = settings.keep_bytes() {
@@ -218,14 +268,19 @@ fn due(
         let left: Vec<_> =
             trash.into_iter().chain(kept).filter(|summary| !gone.contains(&summary.meta.id)).collect();
         let mut bytes: u64 = left.iter().map(|summary| summary.bytes).sum();
-        let too_much = left.into_iter().take_while(|summary| {
-            let is_over = bytes > most;
-            bytes = bytes.saturating_sub(summary.bytes);
-            is_over
+        let too_much = left.into_iter().filter(|summary| {
+            let goes = bytes > most && may_go(summary);
+            bytes = bytes.saturating_sub(if goes { summary.bytes } else { 0 });
+            goes
         });
         due.push((Why::Size, too_much.collect()));
     }
     Ok(due)
+}
+
+/// Whether a server once said that it has all of it.
+fn is_uploaded(store: &ChunkStore, summary: &SessionSummary) -> bool {
+    store.upload(summary.meta.id).is_ok_and(|upload| upload.complete)
 }
 
 /// All recordings that have ended, oldest first.
@@ -252,6 +307,7 @@ fn every(store: &ChunkStore, trashed: bool) -> Result<Vec<SessionSummary>, Store
 fn say(why: Why, gone: &[SessionSummary]) -> String {
     let why = match why {
         Why::Trash => "had been in the trash for as long as trash-keep says",
+        Why::Uploaded => "is at the server, and was here for as long as keep-uploaded says",
         Why::Age => "was older than keep-days allows",
         Why::Size => "was the oldest, and all together took more than keep-size allows",
     };
@@ -318,7 +374,8 @@ mod tests {
         check(&store, &[], &[(Why::Trash, &[3, 4])]);
         check(&store, &[("trash-keep", "off")], &[(Why::Trash, &[])]);
         let wishes = [("keep-days", "1"), ("keep-size", "1B")];
-        check(&store, &wishes, &[(Why::Trash, &[3, 4])]);
+        let nothing_else: &[(Why, &[u32])] = &[(Why::Trash, &[3, 4]), (Why::Age, &[]), (Why::Size, &[])];
+        check(&store, &wishes, nothing_else);
     }
 
     #[test]
@@ -332,17 +389,41 @@ mod tests {
     }
 
     #[test]
+    fn what_a_server_has_goes_only_when_it_says_so_again() {
+        let (_folder, store) = library(&[(40, None), (30, None), (20, None), (10, None)]);
+        for number in [2, 3, 4] {
+            store.keep_receipt(id(number), "https://spool.example", "{}", true).unwrap();
+        }
+        let kept = [("keep-uploaded", "15d")];
+        check(&store, &kept, &[(Why::Trash, &[]), (Why::Uploaded, &[2, 3])]);
+        check(&store, &[("keep-days", "25")], &[(Why::Trash, &[]), (Why::Age, &[2])]);
+        store.set_setting("keep-uploaded", Some("15d")).unwrap();
+        let (_stop, stopped) = bounded(0);
+        let has = |session| Ok(session == id(3));
+        for half_days in 0..3 {
+            look(&store, UtcTime(NOW.0 + half_days * DAY / 2), &stopped, &has).unwrap();
+        }
+        let left: Vec<_> = store.sessions(None, 9).unwrap().iter().map(|summary| summary.meta.id).collect();
+        assert_eq!(left, [id(4), id(2), id(1)], "the server does not have the second any more");
+    }
+
+    #[test]
     fn what_was_due_is_gone_and_told_and_what_is_recorded_stays() {
         let (_folder, store) = library(&[(30, Some(8)), (20, Some(9)), (10, None)]);
         let live = store.begin(SessionMeta { id: id(9), started_at: UtcTime(0), ..meta() }).unwrap();
         store.set_setting("keep-unverified", Some("off")).unwrap();
         store.set_setting("keep-days", Some("15")).unwrap();
         let (stop, stopped) = bounded(0);
+        let nobody = |_| -> Result<bool, EngineError> { Err(EngineError::NotLoggedIn) };
         let later = |half_days: i64| UtcTime(NOW.0 + half_days * DAY / 2);
         for half_days in 0..2 {
-            assert_eq!(look(&store, later(half_days), &stopped).unwrap(), [""; 0], "the clock may be wrong");
+            assert_eq!(
+                look(&store, later(half_days), &stopped, &nobody).unwrap(),
+                [""; 0],
+                "the clock may be wrong"
+            );
         }
-        let told = look(&store, later(2), &stopped).unwrap();
+        let told = look(&store, later(2), &stopped, &nobody).unwrap();
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(
             told[0].contains("no. 2") && told[0].contains("no. 1") && told[0].contains("trash"),
@@ -350,13 +431,13 @@ mod tests {
         );
         let left: Vec<_> = store.sessions(None, 9).unwrap().iter().map(|summary| summary.meta.id).collect();
         assert_eq!(left, [id(9), id(3)]);
-        assert_eq!(look(&store, later(3), &stopped).unwrap(), [""; 0]);
+        assert_eq!(look(&store, later(3), &stopped, &nobody).unwrap(), [""; 0]);
         store.set_setting("keep-days", Some("5")).unwrap();
-        assert_eq!(look(&store, later(4), &stopped).unwrap(), [""; 0]);
-        assert_eq!(look(&store, later(5), &stopped).unwrap(), [""; 0]);
+        assert_eq!(look(&store, later(4), &stopped, &nobody).unwrap(), [""; 0]);
+        assert_eq!(look(&store, later(5), &stopped, &nobody).unwrap(), [""; 0]);
         drop(stop);
         assert_eq!(
-            look(&store, later(6), &stopped).unwrap(),
+            look(&store, later(6), &stopped, &nobody).unwrap(),
             [""; 0],
             "an engine that ends does not begin to delete"
         );

@@ -21,6 +21,12 @@ pub fn utc_now() -> UtcTime {
     UtcTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Minutes since midnight, where this machine is.
+pub(crate) fn minute_of_day() -> u16 {
+    let now = jiff::Zoned::now();
+    u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs())
+}
+
 /// So long ago by the wall clock, for files that nobody has touched since.
 pub(crate) fn wall_clock_before(ago: Duration) -> SystemTime {
     SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)

@@ -8,6 +8,7 @@ use media::MediaError;
 use model::KeyId;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
+use upload::login::LoginError;
 
 /// Why a command was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,12 @@ pub enum EngineError {
     /// There is no server that anything could go to.
     #[error("not logged in at a server; `spool login URL` does that")]
     NotLoggedIn,
+    /// What is in the way of uploads.
+    #[error("{0}")]
+    Upload(Problem),
+    /// A server did not let this machine in.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The engine is ending.
     #[error("the engine is ending; try again")]
     Ending,
@@ -104,6 +111,10 @@ impl EngineError {
             Self::NoSound => "no_sound",
             Self::DeviceInUse { .. } => "device_in_use",
             Self::NotLoggedIn => "not_logged_in",
+            Self::Upload(_) => "upload",
+            Self::Login(LoginError::Away { .. }) => "away",
+            Self::Login(LoginError::Setup(_)) => "invalid",
+            Self::Login(_) => "login",
             Self::Ending => "ending",
             Self::Protocol { .. } => "protocol",
             Self::Capture(_) => "capture",

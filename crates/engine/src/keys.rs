@@ -5,7 +5,7 @@
 //! that only their owner can read. Tested end to end in `tests/encryption.rs`, with a keychain and without.
 
 mod file;
-mod keychain;
+pub(crate) mod keychain;
 
 use crate::{
     command::{KeyLine, Reply},

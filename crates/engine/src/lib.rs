@@ -33,6 +33,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod uploads;
 mod watch;
 mod writer;
 
@@ -61,6 +62,7 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{ChunkStore, OsFs};
+use uploads::{Uploading, Uploads};
 
 /// Leaves the terminal and process group of whoever started this process, so that it outlives them.
 pub fn detach() {
@@ -73,6 +75,7 @@ pub struct Engine {
     inputs: Sender<Input>,
     store: ChunkStore,
     keys: Arc<KeyRing>,
+    uploads: Uploads,
     stills: Arc<Stills>,
     waveforms: Arc<Waveforms>,
     connections: Arc<AtomicUsize>,
@@ -83,6 +86,7 @@ pub struct Engine {
 pub struct Running {
     thread: JoinHandle<()>,
     care: Care,
+    uploading: Uploading,
     answering: Arc<AtomicUsize>,
 }
 
@@ -99,9 +103,11 @@ impl Engine {
         // Bounded by what its senders are: a few threads that each wait for the loop now and then.
         let (inputs, received) = unbounded();
         let connections = Arc::new(AtomicUsize::new(0));
+        let (uploads, uploading) = Uploads::begin(store.clone(), inputs.clone())?;
         let run = Loop::new(
             store.clone(),
             Arc::clone(&keys),
+            uploads.clone(),
             inputs.clone(),
             received,
             Arc::clone(&connections),
@@ -117,17 +123,18 @@ impl Engine {
             let _ending = inputs.send(Input::Tell(Box::new(event)));
         }
         library::export::clean(&store);
-        let care = Care::begin(store.clone(), inputs.clone(), found)?;
+        let care = Care::begin(store.clone(), inputs.clone(), found, uploads.clone())?;
         let engine = Self {
             inputs,
             store,
             keys,
+            uploads,
             stills: Arc::default(),
             waveforms: Arc::default(),
             connections,
             answering: Arc::clone(&answering),
         };
-        Ok((engine, Running { thread, care, answering }, recovered))
+        Ok((engine, Running { thread, care, uploading, answering }, recovered))
     }
 
     /// Does what is asked, and says what came of it. Progress goes to `hear`, which says whether to go on.
@@ -137,10 +144,14 @@ impl Engine {
         hear: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<Reply, EngineError> {
         let changes_library = command.changes_library();
+        let changes_uploads = changes_library || matches!(command, Command::Set { .. });
         let reply = self.answer(command, hear)?;
         if changes_library {
             // It is done, whoever hears of it.
             let _ending = self.inputs.send(Input::LibraryChanged);
+        }
+        if changes_uploads {
+            self.uploads.changed();
         }
         Ok(reply)
     }
@@ -184,14 +195,16 @@ impl Engine {
             Command::Glance { device, width } => self.glance(device, width),
             Command::Environment => Ok(Reply::Environment(command::environment())),
             Command::Subscribe => Ok(Reply::Done),
-            Command::Login { .. } => {
-                Err(EngineError::Invalid("this engine does not upload anything yet".into()))
+            Command::Login { server, token } => uploads::login(&self.uploads, &server, token),
+            Command::Logout => uploads::logout(&self.uploads),
+            Command::Sync { id } => {
+                self.uploads.sync(id.map(|id| library::find(&self.store, &id)).transpose()?)
             }
-            Command::Logout
-            | Command::Sync { .. }
-            | Command::UploadPause
-            | Command::UploadResume
-            | Command::UploadVerify { .. } => Err(EngineError::NotLoggedIn),
+            Command::UploadPause => self.uploads.pause(true),
+            Command::UploadResume => self.uploads.pause(false),
+            Command::UploadVerify { id } => {
+                self.uploads.verify(library::find(&self.store, &id)?).map(Reply::Receipt)
+            }
             other => self.ask_loop(other),
         }
     }
@@ -269,6 +282,8 @@ impl Running {
         if self.thread.join().is_err() {
             tracing::error!("the engine's loop panicked; the next start recovers what is there");
         }
+        // First: the care for the library may wait for a server's answer.
+        self.uploading.end();
         self.care.end();
         let patience = Instant::now() + Duration::from_secs(1);
         while self.answering.load(Ordering::Acquire) > 0 && Instant::now() < patience {

@@ -12,12 +12,13 @@ pub(crate) use waveform::Waveforms;
 use crate::{
     clock::utc_now,
     command::{
-        Details, Encryption, Event, Mark, Order, Page, Query, RecordingLine, Reply, TrackDetails, Uploaded,
-        Usage, Verified,
+        Details, Encryption, Event, Mark, Order, Page, Query, RecordingLine, Reply, TrackDetails, Usage,
+        Verified,
     },
     error::EngineError,
     session::millis,
-    settings::Settings,
+    settings::{Settings, UploadSettings},
+    uploads,
 };
 use model::{CodecConfig, SessionId, SessionState, Timestamp, TrackInfo};
 use playing::Playing;
@@ -56,10 +57,15 @@ pub(crate) fn list(store: &ChunkStore, query: &Query) -> Result<Reply, EngineErr
         offset: query.offset,
         limit: query.limit,
     })?;
+    let settings = Settings::new(store.settings()?).0.uploads();
     Ok(Reply::Recordings(Page {
         total: count(found.total),
         bytes: found.bytes,
-        recordings: found.sessions.iter().map(|summary| line(store, summary)).collect(),
+        recordings: found
+            .sessions
+            .iter()
+            .map(|summary| line(store, summary, &settings))
+            .collect::<Result<_, _>>()?,
     }))
 }
 
@@ -102,7 +108,11 @@ pub(crate) fn find(store: &ChunkStore, id: &str) -> Result<SessionId, EngineErro
     found.into_iter().max().ok_or_else(|| StoreError::NotFound { what: format!("recording {id}") }.into())
 }
 
-fn line(store: &ChunkStore, summary: &SessionSummary) -> RecordingLine {
+fn line(
+    store: &ChunkStore,
+    summary: &SessionSummary,
+    settings: &UploadSettings,
+) -> Result<RecordingLine, EngineError> {
     let meta = &summary.meta;
     let encryption = encryption(store, summary);
     let state = match (meta.state, encryption) {
@@ -110,7 +120,7 @@ fn line(store: &ChunkStore, summary: &SessionSummary) -> RecordingLine {
         (SessionState::Recording, Encryption::Locked) => SessionState::Recovered,
         (state, _) => state,
     };
-    RecordingLine {
+    Ok(RecordingLine {
         recording: meta.recording,
         session: meta.id,
         title: meta.title.clone(),
@@ -122,8 +132,8 @@ fn line(store: &ChunkStore, summary: &SessionSummary) -> RecordingLine {
         has_pictures: meta.tracks.iter().any(|track| track.kind.is_picture()),
         trashed_at: meta.trashed_at.map(|at| at.0),
         encryption,
-        uploaded: Uploaded::default(),
-    }
+        uploaded: uploads::uploaded(settings, summary, &store.upload(meta.id)?),
+    })
 }
 
 /// Whether a recording is encrypted, and can be read.
@@ -147,7 +157,7 @@ pub(crate) fn show(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
     };
     let tracks = meta.tracks.iter().map(|track| track_details(store, session, track, &chunks));
     Ok(Reply::Details(Box::new(Details {
-        line: line(store, &summary),
+        line: line(store, &summary, &Settings::new(store.settings()?).0.uploads())?,
         description: meta.description.clone(),
         metadata: meta.metadata.clone(),
         chunk_ms: millis(meta.chunk),
@@ -156,7 +166,7 @@ pub(crate) fn show(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
         mode: meta.mode,
         check: meta.check.clone(),
         marks: meta.marks.iter().map(mark).collect(),
-        receipt: None,
+        receipt: uploads::kept_receipt(&store.upload(session)?),
     })))
 }
 

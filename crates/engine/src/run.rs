@@ -2,11 +2,12 @@
 
 mod rehearse;
 mod settings;
+mod uploads;
 
 use crate::{
     care::Untold,
     clock::SleepWatch,
-    command::{Activity, Command, Event, Reply, SessionPlan, Snapshot, Summary},
+    command::{Activity, Command, Event, Reply, SessionPlan, Snapshot, Summary, UploadStatus},
     error::EngineError,
     keys::KeyRing,
     picture::PictureReport,
@@ -16,6 +17,7 @@ use crate::{
     settings::Settings,
     subscription::{Listeners, Subscription},
     threads::spawn,
+    uploads::Uploads,
     watch::{Change, Heard},
 };
 use capture::SourceEvent;
@@ -89,6 +91,8 @@ pub(crate) enum Input {
     Tell(Box<Event>),
     /// The library's list is another one.
     LibraryChanged,
+    /// How far uploads are.
+    Uploads(Box<UploadStatus>),
 }
 
 /// Somebody who waits for an answer.
@@ -109,6 +113,9 @@ struct Beginning {
 pub(crate) struct Loop {
     store: ChunkStore,
     keys: Arc<KeyRing>,
+    uploads: Uploads,
+    /// What they said last.
+    upload: UploadStatus,
     settings: Settings,
     inputs: Sender<Input>,
     received: Receiver<Input>,
@@ -138,6 +145,7 @@ impl Loop {
     pub(crate) fn new(
         store: ChunkStore,
         keys: Arc<KeyRing>,
+        uploads: Uploads,
         inputs: Sender<Input>,
         received: Receiver<Input>,
         connections: Arc<AtomicUsize>,
@@ -146,6 +154,8 @@ impl Loop {
         Self {
             store,
             keys,
+            uploads,
+            upload: UploadStatus::default(),
             settings: Settings::default(),
             inputs,
             received,
@@ -227,6 +237,7 @@ impl Loop {
             }
             Input::Tell(event) => self.tell_sometime(*event),
             Input::LibraryChanged => self.library_changed(),
+            Input::Uploads(status) => self.uploads(*status),
             Input::Command(command, waiting) => self.command(command, waiting),
             Input::Subscribe(waiting) => self.subscribe(&waiting),
             Input::Begun(outcome) => self.begun(*outcome),
@@ -250,6 +261,9 @@ impl Loop {
             Input::Gap(gap) => self.with_session(|session| session.gap(gap)),
             Input::Written { track, bytes, sealed } => {
                 self.with_session(|session| session.written(&track, bytes, sealed));
+                if sealed {
+                    self.uploads.sealed();
+                }
             }
         }
     }
@@ -364,6 +378,7 @@ impl Loop {
             };
             tracing::info!(session = %session.meta.id, "recording");
             self.session = Some(session);
+            self.uploads.sealed();
             self.library_changes += 1;
             self.is_disk_low = false;
             self.next_tick = Instant::now();
@@ -415,6 +430,7 @@ impl Loop {
 
     fn finalized(&mut self, outcome: Result<SessionSummary, StoreError>) {
         let Some(session) = self.session.take() else { return };
+        self.uploads.sealed();
         self.library_changes += 1;
         self.preview.change();
         let stoppers = std::mem::take(&mut self.stoppers);
@@ -573,7 +589,8 @@ impl Loop {
             (None, Some(rehearsal)) => rehearsal.snapshot(free()),
             (None, None) => Snapshot { activity: Activity::Idle, disk_free: free(), ..Snapshot::default() },
         };
-        Snapshot { library: self.library_changes, settings: self.settings_changes, ..now }
+        let (library, settings, upload) = (self.library_changes, self.settings_changes, self.upload.clone());
+        Snapshot { library, settings, upload, ..now }
     }
 
     fn publish_snapshot(&mut self) {
@@ -584,7 +601,7 @@ impl Loop {
     }
 
     fn is_idle(&mut self) -> bool {
-        if self.connections.load(Ordering::Acquire) > 0 {
+        if self.connections.load(Ordering::Acquire) > 0 || self.uploads.is_busy() {
             self.active_at = Instant::now();
         }
         self.active_at.elapsed() >= self.settings.idle_exit()

@@ -62,6 +62,8 @@ pub(crate) struct Session {
     unwritten: Option<LayoutChange>,
     /// Tracks for whose sake chunks are longer now.
     pressed: Vec<TrackId>,
+    /// Uploads are behind: chunks are longer for their sake.
+    lags: bool,
     /// The main picture's size, once there is one.
     picture: Option<Size>,
     paused: Option<Timestamp>,
@@ -128,6 +130,7 @@ impl Session {
             layout,
             unwritten: None,
             pressed: Vec::new(),
+            lags: false,
             picture: None,
             paused: None,
             skipped: Duration::ZERO,
@@ -253,12 +256,27 @@ impl Session {
     pub(crate) fn relieved(&mut self, track: &TrackId, longer_chunks: bool) {
         self.pressed.retain(|pressed| pressed != track);
         self.pressed.extend(longer_chunks.then(|| track.clone()));
+        self.set_policy();
+    }
+
+    /// Uploads are behind, or no longer. Says which, if chunks are of another length for that.
+    pub(crate) fn lag(&mut self, lags: bool) -> Option<bool> {
+        let is_news = lags != self.lags && !self.is_stopping();
+        self.lags = lags;
+        (is_news && self.set_policy()).then_some(lags)
+    }
+
+    /// Chunks are as long as they should be now. Says whether that is another length than before.
+    fn set_policy(&mut self) -> bool {
         let usual = ChunkPolicy::new(self.meta.chunk).unwrap_or_default();
-        let policy = if self.pressed.is_empty() { usual } else { usual.longer().unwrap_or(usual) };
-        if policy != self.policy {
+        let longer = !self.pressed.is_empty() || self.lags;
+        let policy = if longer { usual.longer().unwrap_or(usual) } else { usual };
+        let is_news = policy != self.policy;
+        if is_news {
             self.policy = policy;
             self.tell(Control::Policy(policy));
         }
+        is_news
     }
 
     /// Whether there are several tracks of pictures, so that people must hear which one is meant.

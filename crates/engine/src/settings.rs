@@ -1,8 +1,11 @@
 //! Settings: what there is, what is taken without a choice, and what values make sense.
 
 mod known;
+mod upload;
 
 pub(crate) use known::{SWITCH, Values};
+pub use upload::parse_address;
+pub(crate) use upload::{UploadSettings, Wanted};
 
 use crate::{
     command::{Quality, Setting},

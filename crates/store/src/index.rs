@@ -67,12 +67,14 @@ pub struct ChunkOutline {
     pub span: Span,
     /// Bytes.
     pub size: u64,
+    /// Of its bytes.
+    pub hash: Hash,
 }
 
 impl From<Chunk> for ChunkOutline {
     fn from(chunk: Chunk) -> Self {
-        let Chunk { id, init, span, size, .. } = chunk;
-        Self { id, init, span, size }
+        let Chunk { id, init, span, size, hash, .. } = chunk;
+        Self { id, init, span, size, hash }
     }
 }
 
@@ -546,6 +548,22 @@ pub fn outlines(connection: &Connection, session: SessionId) -> Result<Vec<Chunk
     let mut statement = connection.prepare_cached(&query)?;
     let outline = |row: &Row<'_>| Ok(chunk_row(row).map(ChunkOutline::from));
     statement.query_map([session.0.as_bytes()], outline)?.map(|row| row?).collect()
+}
+
+/// Those of one track after `number`, by index.
+pub fn outlines_after(
+    connection: &Connection,
+    session: SessionId,
+    track: &TrackId,
+    number: u32,
+) -> Result<Vec<ChunkOutline>> {
+    let query = format!(
+        "SELECT {CHUNK} FROM chunks WHERE session = ?1 AND track = ?2 AND number > ?3 ORDER BY number"
+    );
+    let mut statement = connection.prepare_cached(&query)?;
+    let outline = |row: &Row<'_>| Ok(chunk_row(row).map(ChunkOutline::from));
+    let key = params![session.0.as_bytes(), track.as_str(), number];
+    statement.query_map(key, outline)?.map(|row| row?).collect()
 }
 
 #[cfg(test)]

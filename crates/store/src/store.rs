@@ -230,6 +230,16 @@ impl ChunkStore {
         self.inner.read(|index| index::outlines(index, session))
     }
 
+    /// The chunks of a track after the one of this index, without their marks.
+    pub fn outlines_after(
+        &self,
+        session: SessionId,
+        track: &TrackId,
+        index: u32,
+    ) -> Result<Vec<ChunkOutline>> {
+        self.inner.read(|connection| index::outlines_after(connection, session, track, index))
+    }
+
     /// Deletes a session with all its files, and says how many bytes that gave back.
     pub fn delete(&self, session: SessionId) -> Result<u64> {
         let inner = &self.inner;

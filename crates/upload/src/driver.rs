@@ -13,6 +13,8 @@ mod setup;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::failure;
+pub(crate) use http::client;
 pub use setup::{Local, Progress, Proxy, Setup, Tell, UploadError};
 
 use crate::core::{Answer, Failure, Input, Output, RequestId, Uploader, View};

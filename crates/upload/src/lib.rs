@@ -5,4 +5,5 @@
 
 pub mod core;
 pub mod driver;
+pub mod login;
 pub mod schedule;

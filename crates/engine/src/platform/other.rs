@@ -29,3 +29,8 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
 
 /// A process without a console has nothing to leave.
 pub(crate) fn detach() {}
+
+/// What this machine is called.
+pub(crate) fn device_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}

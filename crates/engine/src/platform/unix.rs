@@ -55,3 +55,8 @@ pub(crate) fn detach() {
         tracing::debug!(%error, "already detached");
     }
 }
+
+/// What this machine is called.
+pub(crate) fn device_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -3,6 +3,7 @@
 use super::{
     Settings, parse_age, parse_bytes, parse_chunk, parse_days, parse_duration, parse_key, parse_keys,
     parse_limit,
+    upload::{parse_file, parse_hours, parse_kept, parse_parallel, parse_proxy, parse_rate, parse_server},
 };
 
 /// Values of a switch.
@@ -137,8 +138,15 @@ pub(crate) const KNOWN: &[Known] = &[
         "keep-unverified",
         "on",
         SWITCH,
-        "whether age and size delete only what a server has verified: on or off; as there is no server yet, they \
-         delete nothing while it is on",
+        "whether age and size delete only what a server has verified, and has looked at again just before: on or off; \
+         without a server they delete nothing while it is on",
+    ),
+    known(
+        "keep-uploaded",
+        "on",
+        Values::Offered(&["on", "1d", "7d", "30d", "90d"], |value| parse_kept(value).map(drop)),
+        "whether what a server has verified is kept here like all else: on, or a time such as 30d after which it is \
+         deleted here once the server has looked at all of it again",
     ),
     known("keys", "off", SWITCH, "whether keys are recorded, passwords too: on or off"),
     known(
@@ -185,6 +193,12 @@ pub(crate) const KNOWN: &[Known] = &[
         "what the desktop gave when it allowed the screen; without it it asks again",
     ),
     known(
+        Settings::SERVER,
+        "",
+        Values::Taken(|value| parse_server(value).map(drop)),
+        "the address of the server that recordings go to; `spool login` sets it",
+    ),
+    known(
         "system-audio",
         "off",
         Values::Taken(check_choice),
@@ -207,6 +221,49 @@ pub(crate) const KNOWN: &[Known] = &[
         "off",
         Values::OneOf(&["off", "ask"]),
         "whether the app asks its makers' server for newer versions, where the system does not update it: off or ask",
+    ),
+    known(
+        "upload",
+        "on",
+        Values::OneOf(&["on", "manual", "off"]),
+        "what goes to the server, once there is a login: on (everything), manual (what `spool sync ID` names) or off",
+    ),
+    known(
+        "upload-ca",
+        "",
+        Values::Taken(|value| parse_file(value).map(drop)),
+        "a PEM file with certificates that are trusted besides the system's, for a server of one's own",
+    ),
+    known(
+        "upload-hours",
+        "always",
+        Values::Offered(&["always", "22:00-06:00", "18:00-08:00"], |value| parse_hours(value).map(drop)),
+        "when uploads go: always, or a time of day such as 22:00-06:00",
+    ),
+    known(
+        "upload-limit",
+        "off",
+        Values::Offered(&["off", "1MB/s", "5MB/s", "20MB/s"], |value| parse_rate(value).map(drop)),
+        "how fast uploads go at most: a rate such as 5MB/s, or off",
+    ),
+    known(
+        "upload-metered",
+        "off",
+        SWITCH,
+        "whether uploads go on over a network that is paid by volume, where the system knows: on or off",
+    ),
+    known(
+        "upload-parallel",
+        "16",
+        Values::Offered(&["1", "4", "16", "64"], |value| parse_parallel(value).map(drop)),
+        "uploads at once, at most: 1 to 64; as many as are of use go, up to that",
+    ),
+    known(Settings::UPLOAD_PAUSED, "off", SWITCH, "whether somebody paused uploads: on or off"),
+    known(
+        "upload-proxy",
+        "system",
+        Values::Offered(&["system", "direct"], |value| parse_proxy(value).map(drop)),
+        "how the server is reached: system, direct, or a proxy such as http://proxy.example:3128 or socks5://…",
     ),
 ];
 

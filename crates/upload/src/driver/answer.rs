@@ -82,7 +82,7 @@ async fn body(mut response: Response, max: usize) -> Result<Vec<u8>, Failure> {
 }
 
 /// What an error of the client means. It names the cause and no address, since those may be signed.
-pub(super) fn failure(error: &reqwest::Error) -> Failure {
+pub(crate) fn failure(error: &reqwest::Error) -> Failure {
     let mut cause: &dyn Error = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -182,7 +182,8 @@ async fn stalled(pulse: &Mutex<Pulse>, idle: Duration) {
     }
 }
 
-fn client(setup: &Setup, is_plain: bool) -> Result<Client, UploadError> {
+/// What sends requests; `is_plain` where none of them goes by TLS.
+pub(crate) fn client(setup: &Setup, is_plain: bool) -> Result<Client, UploadError> {
     // Another part of the process may have chosen a provider before; any will do.
     drop(rustls::crypto::ring::default_provider().install_default());
     let wrong = |error: reqwest::Error| match answer::failure(&error) {
