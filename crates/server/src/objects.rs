@@ -6,13 +6,17 @@
 mod choice;
 mod disk;
 mod folder;
+mod large;
 mod memory;
+mod s3;
 mod signed;
 
 pub use self::{
     choice::{FOLDER, Stores},
     folder::Folder,
+    large::{LargeFiles, Part, Parted, Sent},
     memory::Memory,
+    s3::{S3, S3Config},
     signed::{ROOT, Signer, UrlFault},
 };
 
@@ -164,6 +168,12 @@ pub trait Served: ObjectStore {
         expected: &'a Expected,
         bytes: ByteStream,
     ) -> BoxFuture<'a, Result<(), ObjectError>>;
+
+    /// Every object directly in a folder, with its bytes.
+    fn sizes<'a>(&'a self, folder: &'a Key) -> BoxFuture<'a, Result<Vec<(Key, u64)>, ObjectError>>;
+
+    /// Makes one object of several, in order, if it is what is expected then. They stay.
+    fn join<'a>(&'a self, parts: Vec<Key>, expected: &'a Expected) -> BoxFuture<'a, Result<(), ObjectError>>;
 
     /// Opens an object to read some of it.
     fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Opened, ObjectError>>;

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, future::join_all, stream};
 use model::{Hash, UtcTime};
 use reqwest::{Client, Method, Response, StatusCode};
 use spool_server::{
-    objects::{Expected, Folder, Found, Key, Memory, Now, ObjectStore, Served, Signer},
+    objects::{Expected, Folder, Found, Key, Memory, Now, ObjectStore, S3, S3Config, Served, Signer},
     problem::Refusal,
     routes::objects::{Admit, routes},
 };
@@ -400,6 +400,71 @@ fn files(folder: &Path) -> Vec<String> {
 async fn memory() {
     let (store, server) = serve(Memory::new).await;
     server.stand(store).suite().await;
+}
+
+/// The S3 store of a stand, reached as its URL says, with some of it replaced.
+fn s3(url: &str, now: Now) -> Arc<S3> {
+    Arc::new(S3::new(S3Config::parse(url, |_| None).unwrap(), now).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seaweed() {
+    let server = stands::S3::start();
+    let url = server.url();
+    let stand = Stand {
+        store: s3(&url, on_time()),
+        late: s3(&url, an_hour_late()),
+        stranger: s3(&url.replace("spool%2Bsecret", "guessed"), on_time()),
+        signs_headers: true,
+        http: client(),
+    };
+    stand.suite().await;
+    a_lying_store_is_found_out(&stand, &server, &s3(&format!("{url}&check=read"), on_time())).await;
+    a_store_in_another_time_is_understood(&stand, &url).await;
+    recorders_are_sent_to_the_public_address(&url);
+    // It stands still for a moment, and nobody notices.
+    server.freeze();
+    let key = Key::new("recordings/r/late.json").unwrap();
+    let put = stand.store.put(&key, Bytes::from("{}"));
+    let wake = async {
+        tokio::task::yield_now().await;
+        server.wake();
+    };
+    let (put, ()) = tokio::join!(put, wake);
+    put.unwrap();
+}
+
+async fn a_lying_store_is_found_out(stand: &Stand, server: &stands::S3, careful: &S3) {
+    let right = bytes(10_000, 20);
+    let expected = expected("lied.m4s", &right);
+    stand.put(&expected, &right).await;
+    assert!(matches!(careful.check(&expected).await.unwrap(), Found::Whole(api::Vouched::ReadBack)));
+    for wrong in [bytes(10_000, 21), bytes(9_000, 20)] {
+        server.damage(expected.key.as_str(), &wrong);
+        stand.expect(&expected, Found::Damaged).await;
+        assert_eq!(careful.check(&expected).await.unwrap(), Found::Damaged);
+    }
+    stand.put(&expected, &right).await;
+    stand.is_whole(&expected).await;
+}
+
+/// A server whose clock is an hour off in either direction learns so from the first answer.
+async fn a_store_in_another_time_is_understood(stand: &Stand, url: &str) {
+    for off_by in [-3_600_000, 3_600_000] {
+        let store = s3(url, clock(Arc::new(AtomicI64::new(off_by))));
+        let right = bytes(1000, 22);
+        let expected = expected(&format!("time{off_by}.m4s"), &right);
+        assert_eq!(store.check(&expected).await.unwrap(), Found::Missing);
+        let answer = put(&stand.http, &store.sign_put(&expected, "s", MINUTE), right).await;
+        assert_eq!(answer.status(), 200, "{:?}", answer.text().await);
+        stand.is_whole(&expected).await;
+    }
+}
+
+fn recorders_are_sent_to_the_public_address(url: &str) {
+    let store = s3(&format!("{url}&public=https%3A%2F%2Fmedia.example.org"), on_time());
+    let signed = store.sign_get(&Key::new("a/b").unwrap(), MINUTE);
+    assert!(signed.url.starts_with("https://media.example.org/spool/a/b?"), "{}", signed.url);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

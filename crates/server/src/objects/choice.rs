@@ -1,9 +1,10 @@
 //! Which store an operator has chosen.
 //!
-//! Owns: the words for it: `folder` (in the data folder), `folder:/srv/objects`, `memory`.
+//! Owns: the words for it: `folder` (in the data folder), `folder:/srv/objects`, `memory`, `s3://…` ([`S3Config::parse`]).
+//! Google's store speaks S3 too, with HMAC keys; what it wants differently belongs beside [`S3`].
 
-use super::{Folder, Memory, ObjectError, ObjectStore, Served, Signer};
-use std::{path::Path, sync::Arc};
+use super::{Folder, LargeFiles, Memory, ObjectError, ObjectStore, S3, S3Config, Served, Signer};
+use std::{env, path::Path, sync::Arc};
 
 /// The folder within the data folder.
 pub const FOLDER: &str = "objects";
@@ -13,6 +14,8 @@ pub const FOLDER: &str = "objects";
 pub struct Stores {
     /// Where objects lie.
     pub store: Arc<dyn ObjectStore>,
+    /// The same, for large files.
+    pub large: Arc<dyn LargeFiles>,
     /// The same, where this server is itself the store.
     pub served: Option<Arc<dyn Served>>,
 }
@@ -25,6 +28,11 @@ impl Stores {
         match (kind, place) {
             ("folder", "") => Folder::open(&data.join(FOLDER), signer).map(Self::served),
             ("folder", place) => Folder::open(Path::new(place), signer).map(Self::served),
+            ("s3", _) => {
+                let config = S3Config::parse(choice, |name| env::var(name).ok())?;
+                let store = Arc::new(S3::new(config, signer.now())?);
+                Ok(Self { store: store.clone(), large: store, served: None })
+            }
             ("memory", "") => Ok(Self::served(Memory::new(signer))),
             _ => Err(ObjectError::unavailable(
                 "be chosen",
@@ -35,6 +43,6 @@ impl Stores {
 
     fn served(store: impl Served) -> Self {
         let store = Arc::new(store);
-        Self { store: store.clone(), served: Some(store) }
+        Self { store: store.clone(), large: store.clone(), served: Some(store) }
     }
 }

@@ -202,6 +202,38 @@ impl Disk {
         sync_if_there(&self.root)
     }
 
+    /// Makes one object of several.
+    pub(super) fn join(&self, parts: &[Key], expected: &Expected) -> Result<(), ObjectError> {
+        let mut incoming = self.begin(expected.size)?;
+        let mut block = vec![0; BLOCK];
+        for part in parts {
+            let (mut file, _) = self.open_object(part)?;
+            loop {
+                match file.read(&mut block) {
+                    Ok(0) => break,
+                    Ok(count) => incoming.append(&block[..count])?,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => return Err(ObjectError::unavailable("read an object", error)),
+                }
+            }
+        }
+        self.finish(incoming, expected)
+    }
+
+    /// Every object directly in a folder, with its bytes.
+    pub(super) fn sizes(&self, folder: &Key) -> Result<Vec<(Key, u64)>, ObjectError> {
+        let failed = |error| ObjectError::unavailable("list objects", error);
+        let mut sizes = Vec::new();
+        for (name, is_folder) in read_names(&self.path(folder)).map_err(failed)? {
+            let Some(key) = Key::new(format!("{folder}/{name}")).filter(|_| !is_folder) else { continue };
+            match fs::metadata(self.path(&key)) {
+                Err(error) if is_absence(&error) => {}
+                metadata => sizes.push((key, metadata.map_err(failed)?.len())),
+            }
+        }
+        Ok(sizes)
+    }
+
     /// Some of the objects below a folder, the first that are found.
     pub(super) fn list(&self, folder: &Key) -> Result<Vec<Key>, ObjectError> {
         let mut keys = Vec::new();
@@ -261,15 +293,16 @@ pub(super) struct Incoming {
 impl Incoming {
     /// Appends.
     pub(super) fn write(&mut self, bytes: &[Bytes]) -> Result<(), ObjectError> {
-        for bytes in bytes {
-            self.received += bytes.len() as u64;
-            if self.received > self.size {
-                return Err(ObjectError::SizeMismatch { expected: self.size, received: self.received });
-            }
-            self.hash.update(bytes);
-            self.file.write_all(bytes).map_err(|error| write_error("write an object", error))?;
+        bytes.iter().try_for_each(|bytes| self.append(bytes))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), ObjectError> {
+        self.received += bytes.len() as u64;
+        if self.received > self.size {
+            return Err(ObjectError::SizeMismatch { expected: self.size, received: self.received });
         }
-        Ok(())
+        self.hash.update(bytes);
+        self.file.write_all(bytes).map_err(|error| write_error("write an object", error))
     }
 }
 

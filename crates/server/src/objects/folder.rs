@@ -139,6 +139,16 @@ impl Served for Folder {
         self.take(expected, bytes).boxed()
     }
 
+    fn sizes<'a>(&'a self, folder: &'a Key) -> BoxFuture<'a, Result<Vec<(Key, u64)>, ObjectError>> {
+        let folder = folder.clone();
+        self.on_disk(move |disk| disk.sizes(&folder)).boxed()
+    }
+
+    fn join<'a>(&'a self, parts: Vec<Key>, expected: &'a Expected) -> BoxFuture<'a, Result<(), ObjectError>> {
+        let expected = expected.clone();
+        self.on_disk(move |disk| disk.join(&parts, &expected)).boxed()
+    }
+
     fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Opened, ObjectError>> {
         let key = key.clone();
         self.on_disk(move |disk| {

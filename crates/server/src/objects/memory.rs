@@ -117,6 +117,23 @@ impl Served for Memory {
         self.take(expected, bytes).boxed()
     }
 
+    fn sizes<'a>(&'a self, folder: &'a Key) -> BoxFuture<'a, Result<Vec<(Key, u64)>, ObjectError>> {
+        let is_in =
+            |key: &Key| key.as_str().rsplit_once('/').is_some_and(|(path, _)| path == folder.as_str());
+        let objects = self.objects();
+        let found = objects.iter().filter(|(key, _)| is_in(key));
+        let sizes = found.map(|(key, bytes)| (key.clone(), bytes.len() as u64)).collect();
+        future::ready(Ok(sizes)).boxed()
+    }
+
+    fn join<'a>(&'a self, parts: Vec<Key>, expected: &'a Expected) -> BoxFuture<'a, Result<(), ObjectError>> {
+        let parts: Result<Vec<Bytes>, ObjectError> = parts.iter().map(|part| self.get(part)).collect();
+        match parts {
+            Ok(parts) => self.take(expected, stream::iter(parts.into_iter().map(Ok)).boxed()).boxed(),
+            Err(error) => future::ready(Err(error)).boxed(),
+        }
+    }
+
     fn open<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Opened, ObjectError>> {
         let opened = self.get(key).map(|bytes| Opened {
             size: bytes.len() as u64,

@@ -95,6 +95,11 @@ impl Signer {
         Self { keys: keys.iter().map(mac).collect(), base, now }
     }
 
+    /// The clock by which URLs expire.
+    pub fn now(&self) -> Now {
+        Now::clone(&self.now)
+    }
+
     /// A request that puts these bytes there.
     pub fn put(&self, expected: &Expected, session: &str, lasts: Duration) -> SignedRequest {
         let headers = BTreeMap::from([("content-length".to_owned(), expected.size.to_string())]);
