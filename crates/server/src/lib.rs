@@ -17,6 +17,7 @@ pub mod problem;
 pub mod routes;
 pub mod serve;
 pub mod state;
+pub mod uploads;
 
 mod observe;
 mod openapi;

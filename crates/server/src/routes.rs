@@ -10,6 +10,7 @@ mod operations;
 mod pairing_page;
 mod recordings;
 mod sessions;
+mod uploads;
 
 use crate::{
     config::Cors,
@@ -55,6 +56,7 @@ fn described(limits: &Limits) -> OpenApiRouter<App> {
         .merge(limits.ordinary(access::routes()))
         .merge(limits.ordinary(recordings::routes()))
         .merge(limits.generous(sessions::routes()))
+        .merge(limits.ordinary(uploads::routes()))
 }
 
 /// All that is served.

@@ -12,6 +12,7 @@ use crate::{
     metrics::Metrics,
     objects::{Signer, Stores},
     platform,
+    uploads::Uploads,
 };
 use anyhow::Context;
 use std::sync::{
@@ -38,6 +39,8 @@ pub struct Server {
     pub objects: Stores,
     /// What is known of recordings and sessions, and which changes are allowed.
     pub coordinator: Coordinator,
+    /// Large files on their way.
+    pub uploads: Uploads,
     /// How often an address may ask.
     pub limits: Limits,
     /// What is counted.
@@ -62,6 +65,7 @@ impl Server {
         let rules = Rules { silence: config.silence, ..Rules::default() };
         let coordinator = Coordinator::new(db.clone(), objects.store.clone(), rules, clock.utc());
         let (limits, metrics) = (Limits::new(&config), Metrics::default());
+        let uploads = Uploads::new(db.clone(), objects.large.clone(), objects.store.clone());
         Ok(Arc::new(Self {
             config,
             clock,
@@ -70,6 +74,7 @@ impl Server {
             db,
             objects,
             coordinator,
+            uploads,
             limits,
             metrics,
             stopping: AtomicBool::new(false),

@@ -3,7 +3,7 @@
 //! Owns: when. What is to be done is the affair of those who are called: of
 //! [`crate::coordinator::Coordinator`] above all.
 
-use crate::state::App;
+use crate::{objects::Key, state::App};
 use std::time::Duration;
 
 /// At the latest after so long it is looked whether there is something to do.
@@ -12,11 +12,13 @@ const EVERY: Duration = Duration::from_secs(5);
 const TOGETHER: Duration = Duration::from_millis(200);
 /// How often little things are put away.
 const TIDY: Duration = Duration::from_secs(60);
+/// How often it is looked for large files that nobody goes on with, which take days to be given up.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
 /// Works until it is dropped. Every step may be cut off and is then done the next time.
 pub async fn tend(app: App) {
     // Deleting may take minutes, and silence is heard meanwhile.
-    tokio::join!(listen(&app), coordinate(&app), tidy(&app));
+    tokio::join!(greet(&app), listen(&app), coordinate(&app), tidy(&app), sweep(&app));
 }
 
 async fn listen(app: &App) {
@@ -52,5 +54,25 @@ async fn tidy(app: &App) {
         if let Err(error) = app.access.write_uses().await {
             tracing::warn!(%error, "the use of tokens is written down later");
         }
+    }
+}
+
+/// Asks the object store something, so that its clock is known before anything is signed for it, and says early that it
+/// does not answer.
+async fn greet(app: &App) {
+    let Some(anything) = Key::new("spool") else { return };
+    if let Err(error) = app.objects.store.list(&anything).await {
+        tracing::warn!(%error, "the object store does not answer");
+    }
+}
+
+async fn sweep(app: &App) {
+    loop {
+        match app.uploads.sweep(app.clock.utc()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "large files that nobody went on with were given up"),
+            Err(refusal) => tracing::warn!(error = %refusal.problem, "large files must wait to be given up"),
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
     }
 }

@@ -11,8 +11,11 @@ use std::{
 };
 
 /// In order. One that was released is never changed; a new one is added at the end.
-const MIGRATIONS: &[M<'static>] =
-    &[M::up(include_str!("migrations/001-recordings.sql")), M::up(include_str!("migrations/002-tokens.sql"))];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("migrations/001-recordings.sql")),
+    M::up(include_str!("migrations/002-tokens.sql")),
+    M::up(include_str!("migrations/003-uploads.sql")),
+];
 const LOCK_FILE: &str = "server.lock";
 /// Only a backup or a person with a shell can be in the way.
 const BUSY: Duration = Duration::from_secs(10);

@@ -32,7 +32,7 @@ impl Caller {
     }
 
     /// Recordings that this caller may change, if any.
-    fn changes(&self) -> Answer<Reach> {
+    pub(super) fn changes(&self) -> Answer<Reach> {
         self.require(Scope::Record)?;
         Ok(if self.has(Scope::Admin) { Reach::All } else { Reach::Own(self.owner().to_owned()) })
     }
