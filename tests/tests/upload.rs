@@ -48,7 +48,8 @@ fn assert_receipted(spool: &Spool, server: &Server, id: &str) {
 /// What lies in the server's folder is what was recorded, byte by byte, and each once.
 #[track_caller]
 fn assert_same_files(spool: &Spool, server: &Server, details: &Value) {
-    let (recording, session) = (details["recording"].as_str().unwrap(), details["session"].as_str().unwrap());
+    let id = |name: &str| details[name].as_str().expect("recordings have ids");
+    let (recording, session) = (id("recording"), id("session"));
     let local = spool.data().join("sessions").join(session);
     let remote = server.data().join("objects/recordings").join(recording).join("sessions").join(session);
     let files = |folder: &Path, track: &str| {
@@ -62,7 +63,7 @@ fn assert_same_files(spool: &Spool, server: &Server, details: &Value) {
         files
     };
     for track in rows(&details["tracks"]) {
-        let track = track["track"].as_str().unwrap();
+        let track = track["track"].as_str().expect("tracks have names");
         let (ours, theirs) = (files(&local, track), files(&remote, track));
         let names = |files: &[(_, Vec<u8>)]| {
             files.iter().map(|(name, _): &(std::ffi::OsString, _)| name.clone()).collect::<Vec<_>>()
