@@ -4,6 +4,7 @@
 //! server serves the same shapes as OpenAPI, and a test holds both together.
 
 mod access;
+mod digest;
 mod file;
 mod problem;
 mod recording;
@@ -13,6 +14,7 @@ mod text;
 pub use access::{
     Access, CreateToken, MintedToken, Pairing, PairingPoll, PairingStart, Refresh, Scope, TokenLine, Tokens,
 };
+pub use digest::{CONTENT_DIGEST, content_digest, sha256_of};
 pub use file::{
     BeginUpload, CompleteUpload, FilePart, PartAnswer, PartDone, PartSpec, PartUrls, SignedPart, UploadLine,
     UploadStatus,

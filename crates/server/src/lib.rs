@@ -19,6 +19,7 @@ pub mod serve;
 pub mod state;
 pub mod uploads;
 
+mod digest;
 mod observe;
 mod openapi;
 mod platform;

@@ -15,6 +15,7 @@ mod uploads;
 use crate::{
     config::Cors,
     coordinator::{Admission, Coordinator},
+    digest,
     limits::Limits,
     objects::Expected,
     observe,
@@ -66,6 +67,7 @@ pub fn router(app: App) -> serde_json::Result<Router> {
     Ok(routes
         .merge(pages(&app.limits))
         .layer(Extension(described))
+        .layer(middleware::from_fn(digest::compare))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_MAX))
         // An object takes as long as it takes, if only something comes.

@@ -43,6 +43,22 @@ async fn every_answer_has_an_id() {
     assert_eq!(other.len(), 36, "{other:?}");
 }
 
+#[tokio::test]
+async fn a_document_that_was_changed_on_the_way_is_refused() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let send = |sent: &'static str, meant: &'static str| {
+        let request = server.admin(Method::POST, "/v1/tokens").header("content-type", "application/json");
+        request.header(api::CONTENT_DIGEST, api::content_digest(meant.as_bytes())).body(sent).send()
+    };
+    let (meant, changed) = (r#"{"label":"a","scopes":["read"]}"#, r#"{"label":"b","scopes":["read"]}"#);
+    check_problem(send(changed, meant).await.unwrap(), Code::HashMismatch).await;
+    let tokens: Value = read(server.admin(Method::GET, "/v1/tokens").send().await.unwrap()).await;
+    let labels: Vec<_> = tokens["tokens"].as_array().unwrap().iter().map(|token| &token["label"]).collect();
+    assert!(!labels.contains(&&Value::from("b")), "{tokens}");
+    let _: Value = read(send(meant, meant).await.unwrap()).await;
+}
+
 #[test]
 fn a_folder_has_one_server() {
     let place = Place::new();

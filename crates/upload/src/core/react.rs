@@ -59,6 +59,8 @@ pub(super) fn call(call: Call, failure: &Failure) -> CallVerdict {
 fn call_refused(call: Call, refusal: &Refusal) -> CallVerdict {
     let words = refusal.to_string();
     match (refusal.status, refusal.code) {
+        // No server of ours speaks like that: it is something in between, and may pass.
+        (400..=403 | 406..=407 | 409..=418, None) => CallVerdict::Again(Trouble::Strange(words)),
         (401, _) if call.is_account() => CallVerdict::Account(Trouble::Login(words)),
         (403, _) if call.is_account() => CallVerdict::Account(Trouble::Forbidden(words)),
         (401 | 403, _) => CallVerdict::Rejoin(Trouble::Forbidden(words)),
@@ -66,6 +68,8 @@ fn call_refused(call: Call, refusal: &Refusal) -> CallVerdict {
         (404, Some(Code::NotFound)) if call != Call::Create => CallVerdict::Recreate(Trouble::Gone(words)),
         (404 | 405, _) => CallVerdict::Closed(Trouble::Strange(words)),
         (_, Some(Code::ManifestTaken)) => CallVerdict::ManifestTaken,
+        // Something on the way changed what was sent.
+        (_, Some(Code::HashMismatch)) => CallVerdict::Broke(Trouble::Away(words)),
         (409, _) => CallVerdict::People(Trouble::Taken(words)),
         (408 | 425, _) => CallVerdict::Broke(Trouble::Away(words)),
         (429 | 503, _) => CallVerdict::Busy(Trouble::Busy(words), refusal.retry_after),
@@ -140,6 +144,16 @@ mod tests {
         assert!(matches!(of(Call::Confirm, Code::InsufficientStorage), CallVerdict::Again(Trouble::Full(_))));
         assert!(matches!(of(Call::Urls, Code::TooMany), CallVerdict::Busy(..)));
         assert!(matches!(of(Call::Urls, Code::Internal), CallVerdict::Again(Trouble::Busy(_))));
+    }
+
+    #[test]
+    fn what_something_in_between_says_is_not_the_servers_last_word() {
+        let of = |status| call(Call::Create, &refused(status, None));
+        for status in [400, 401, 403, 409, 410] {
+            assert!(matches!(of(status), CallVerdict::Again(Trouble::Strange(_))), "{status}");
+        }
+        let flipped = call(Call::Urls, &refused(400, Some(Code::HashMismatch)));
+        assert!(matches!(flipped, CallVerdict::Broke(_)));
     }
 
     #[test]

@@ -125,7 +125,9 @@ impl Http {
         let body = serde_json::to_vec(body).map_err(|error| Failure::Nonsense(error.to_string()))?;
         let timeout = timeout + Duration::from_secs(body.len() as u64 / SLOWEST);
         let request = self.client.post(url).bearer_auth(token).timeout(timeout);
-        let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        // What a bit that flips on the way makes of a document may well be another valid one.
+        let request = request.header(api::CONTENT_DIGEST, api::content_digest(&body)).body(body);
         let response = request.send().await.map_err(|error| answer::failure(&error))?;
         answer::document(response).await
     }
