@@ -38,9 +38,9 @@ fn ask(engine: &Engine, command: Command) -> Result<Reply, EngineError> {
 
 /// What people do with a library that was just opened. Refusals are fine.
 fn ask_everything(engine: &Engine, data: &Path) {
-    let Ok(Reply::Recordings(Page { recordings: lines, .. })) = ask(engine, Command::List(Query::default()))
-    else {
-        panic!("a library that opens can be listed")
+    let lines = match ask(engine, Command::List(Query::default())) {
+        Ok(Reply::Recordings(Page { recordings: lines, .. })) => lines,
+        other => panic!("a library that opens can be listed: {other:?}"),
     };
     for line in lines {
         let id = line.session.to_string();

@@ -120,7 +120,7 @@ fn storms_delay_and_lose_nothing() {
     way.log_in();
     way.network.set(Weather::Storm { percent: 40 });
     let sync = way.sync();
-    way.network.wait_for_faults(15, PATIENCE);
+    way.network.wait_for_faults(6, PATIENCE);
     // Backoff grows with bad luck, so a storm without end would take long.
     way.network.set(Weather::Storm { percent: 10 });
     way.synced(sync);

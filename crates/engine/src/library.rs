@@ -57,7 +57,7 @@ pub(crate) fn list(store: &ChunkStore, query: &Query) -> Result<Reply, EngineErr
         offset: query.offset,
         limit: query.limit,
     })?;
-    let settings = Settings::new(store.settings()?).0.uploads();
+    let settings = upload_settings(store);
     Ok(Reply::Recordings(Page {
         total: count(found.total),
         bytes: found.bytes,
@@ -136,6 +136,15 @@ fn line(
     })
 }
 
+/// What people chose of uploads. A file of settings that cannot be read keeps nobody from the library.
+fn upload_settings(store: &ChunkStore) -> UploadSettings {
+    let chosen = store.settings().unwrap_or_else(|error| {
+        tracing::warn!(%error, "showing the library as if nothing had been chosen");
+        BTreeMap::default()
+    });
+    Settings::new(chosen).0.uploads()
+}
+
 /// Whether a recording is encrypted, and can be read.
 pub(crate) fn encryption(store: &ChunkStore, summary: &SessionSummary) -> Encryption {
     match summary.meta.key {
@@ -157,7 +166,7 @@ pub(crate) fn show(store: &ChunkStore, id: &str) -> Result<Reply, EngineError> {
     };
     let tracks = meta.tracks.iter().map(|track| track_details(store, session, track, &chunks));
     Ok(Reply::Details(Box::new(Details {
-        line: line(store, &summary, &Settings::new(store.settings()?).0.uploads())?,
+        line: line(store, &summary, &upload_settings(store))?,
         description: meta.description.clone(),
         metadata: meta.metadata.clone(),
         chunk_ms: millis(meta.chunk),

@@ -162,6 +162,19 @@ fn a_film_leaves_gaps_out_and_its_chunks_are_proved() {
 }
 
 #[test]
+fn a_library_is_shown_whatever_is_in_the_file_of_settings() {
+    let recorder = Recorder::start();
+    recorder.begin();
+    recorder.record_until(1_000);
+    let id = recorder.end();
+    fs::write(recorder.data.path().join("settings.json"), "\"no map\"").unwrap();
+    assert!(
+        matches!(recorder.ask(Command::List(Query::default())), Ok(Reply::Recordings(page)) if page.total == 1)
+    );
+    assert_eq!(recorder.details(&id).line.session.to_string(), id);
+}
+
+#[test]
 fn stills_and_waveforms_are_made_once_and_refused_where_there_is_nothing() {
     let recorder = Recorder::start();
     recorder.begin();
