@@ -24,7 +24,7 @@ pub struct ServeArgs {
     /// How others reach this server, as a proxy's users see it. The listening address if not given.
     #[arg(long, value_name = "URL", env = "SPOOL_PUBLIC_URL")]
     pub public_url: Option<Url>,
-    /// Where objects lie: `folder` (in the data folder) if not given.
+    /// Where objects lie: `folder` (in the data folder) if not given, `folder:/path` or `s3://KEY:SECRET@HOST/BUCKET`.
     #[arg(long, value_name = "URL", env = "SPOOL_OBJECT_STORE")]
     pub object_store: Option<String>,
     /// The database: `sqlite` (in the data folder) is the only one.
