@@ -6,4 +6,3 @@
 pub mod core;
 pub mod driver;
 pub mod login;
-pub mod schedule;
