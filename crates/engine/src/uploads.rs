@@ -138,8 +138,7 @@ impl Uploads {
 
     /// Somebody asks for a session by name; also where another server has all of it.
     fn want(&self, session: SessionId) -> Result<(), EngineError> {
-        let server = Settings::new(self.store.settings()?).0.uploads().server;
-        let server = server.ok_or(EngineError::NotLoggedIn)?;
+        let server = door::settings(&self.store)?.server.ok_or(EngineError::NotLoggedIn)?;
         let upload = self.store.upload(session)?;
         if upload.complete && upload.server != server {
             self.store.forget_upload(session)?;
@@ -149,7 +148,7 @@ impl Uploads {
 
     /// Stops, or goes on.
     pub(crate) fn pause(&self, paused: bool) -> Result<Reply, EngineError> {
-        if Settings::new(self.store.settings()?).0.uploads().server.is_none() {
+        if door::settings(&self.store)?.server.is_none() {
             return Err(EngineError::NotLoggedIn);
         }
         self.set_paused(paused)?;

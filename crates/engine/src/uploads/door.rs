@@ -71,7 +71,8 @@ pub(crate) fn logout(uploads: &Uploads) -> Result<Reply, EngineError> {
     Ok(Reply::Done)
 }
 
-fn settings(store: &ChunkStore) -> Result<UploadSettings, EngineError> {
+/// What people chose.
+pub(super) fn settings(store: &ChunkStore) -> Result<UploadSettings, EngineError> {
     Ok(Settings::new(store.settings()?).0.uploads())
 }
 
